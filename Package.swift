@@ -1,0 +1,61 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+// The floors of the house, lowest first: a target imports strictly downward (docs/ARCHITECTURE.md).
+let package = Package(
+    name: "spool",
+    products: [
+        .executable(name: "spool", targets: ["SpoolCommand"]),
+        .library(name: "Spool", targets: ["Spool"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    ],
+    targets: [
+        .target(name: "CSpool"),
+        .systemLibrary(
+            name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .target(name: "Migrations", path: "migrations", exclude: ["sqlite"]),
+        .target(name: "SpoolThreads", dependencies: ["CSpool"], swiftSettings: strict),
+        .target(
+            name: "SpoolSelectors", dependencies: ["CSpool", "SpoolThreads"],
+            swiftSettings: strict),
+        .target(
+            name: "SpoolProcesses", dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors"],
+            swiftSettings: strict),
+        .target(
+            name: "SpoolJobs", dependencies: ["CSpool", "CSQLite", "Migrations", "SpoolThreads"],
+            swiftSettings: strict),
+        .target(
+            name: "SpoolWorker",
+            dependencies: [
+                "CSpool", "SpoolThreads", "SpoolSelectors", "SpoolProcesses", "SpoolJobs",
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "Spool", dependencies: ["SpoolThreads", "SpoolProcesses", "SpoolJobs", "SpoolWorker"],
+            swiftSettings: strict),
+        // Linked without the dynamic loader in release: `spool put` starts in the time of /bin/true.
+        .executableTarget(
+            name: "SpoolCommand",
+            dependencies: [
+                "CSpool", "SpoolThreads", "SpoolProcesses", "SpoolJobs", "SpoolWorker",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict,
+            linkerSettings: [
+                .unsafeFlags(
+                    ["-static-executable"], .when(platforms: [.linux], configuration: .release))
+            ]),
+        .testTarget(
+            name: "SpoolJobsTests",
+            dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"]),
+    ]
+)
