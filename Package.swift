@@ -57,5 +57,6 @@ let package = Package(
         .testTarget(
             name: "SpoolJobsTests",
             dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"]),
+        .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
 )
