@@ -83,7 +83,7 @@ extension Rule {
             sample: ("docs/place.md", "see /home/ann/spool"),
             in: { !$0.isTidy },
             broken: {
-                $0.lines(matching: #/(^|[\s"'`(=])\/(work|root|home\/\w+|Users\/\w+|opt\/swift)\b/#)
+                $0.lines(matching: #/(^|[\s"'`(=])\/(work|root|home\/\w+|Users\/\w+|opt\/swift)\//#)
             }),
     ]
 }
