@@ -27,7 +27,8 @@ public final class Store {
     private let gate: Gate?
     private let pages: UnsafeMutablePointer<Int32>
     private var checkpointer: Connection?
-    private var bells: [String: File] = [:]
+    private var bells: [Bell: File] = [:]
+    private var wanted: Set<Bell> = []
     private var cache: [StaticString.Identity: Statement] = [:]
     var lives: Lives?
     var places: [Place: Int64] = [:]
@@ -128,11 +129,13 @@ public final class Store {
 
     // MARK: - Transactions
 
-    /// Runs `body` in one durable transaction; an error undoes it all.
+    /// Runs `body` in one durable transaction; an error undoes it all. Inside another one it becomes a part of it.
     func write<Value>(
         _ doing: String, _ body: () throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
+        guard connection.isAutocommit else { return try body() }
         guard let gate else { throw .readOnly(path: files.database) }
+        defer { ringAll() }
         try gate.enter()
         defer { gate.leave() }
         try statement("BEGIN IMMEDIATE").run(doing)
@@ -168,14 +171,22 @@ public final class Store {
 
     // MARK: - Doorbells
 
-    enum Bell { case arrived, settled }
+    enum Bell: CaseIterable { case arrived, settled }
 
-    /// Tells the processes that wait. After the commit; one that dies before it rings is found by the watch on the WAL.
-    func ring(_ bell: Bell) {
+    /// Tells the processes that wait, once the transaction is on disk and the gate is open. A process that dies before
+    /// it rings is found out by the watch on the log.
+    func ring(_ bell: Bell) { wanted.insert(bell) }
+
+    private func ringAll() {
+        for bell in wanted { strike(bell) }
+        wanted.removeAll(keepingCapacity: true)
+    }
+
+    private func strike(_ bell: Bell) {
+        if let known = bells[bell] { return known.ring() }
         let path = bell == .arrived ? files.arrived : files.settled
-        if let known = bells[path] { return known.ring() }
         guard let file = try? File.side(path) else { return }  // the safety poll of the waiters covers it
-        bells[path] = file
+        bells[bell] = file
         file.ring()
     }
 }

@@ -43,18 +43,14 @@ extension Store {
             let isDue = seen.nextDue.map { $0 <= now } ?? false
             if !isDue, take == 0 || seen.takeable == 0 { return seen }
         }
-        var bells = Bells()
-        let result = try write("claiming jobs") { () throws(SpoolError) in
-            try exchangeRows(owner, outcomes, take, selection, now, random, &bells)
+        return try write("claiming jobs") { () throws(SpoolError) in
+            try exchangeRows(owner, outcomes, take, selection, now, random)
         }
-        if bells.arrived { ring(.arrived) }
-        if bells.settled { ring(.settled) }
-        return result
     }
 
     private func exchangeRows(
         _ owner: Int64, _ outcomes: [Outcome], _ take: Int, _ selection: Selection, _ now: UnixTime,
-        _ random: () -> Double, _ bells: inout Bells
+        _ random: () -> Double
     ) throws(SpoolError) -> Exchange {
         var tally: Tally = [:]
         let promoted = try promoteDue(now, &tally)
@@ -69,7 +65,8 @@ extension Store {
         let claimed =
             take > 0 ? try claim(owner, take, selection, lanes, now, random, &tally) : []
         try apply(tally)
-        bells = Bells(promoted: promoted, settled: settled)
+        if !settled.isEmpty { ring(.settled) }
+        if promoted > 0 || settled.contains(where: { $0?.state == .ready }) { ring(.arrived) }
         var result = try look(owner: owner, selection)
         result.settled = settled
         result.claimed = claimed
@@ -308,19 +305,5 @@ extension Counts {
         done = Int(row.int(column + 4))
         dead = Int(row.int(column + 5))
         cancelled = Int(row.int(column + 6))
-    }
-}
-
-/// Who has to be told after an exchange.
-private struct Bells {
-    var arrived = false
-    var settled = false
-
-    init() {}
-
-    init(promoted: Int, settled moves: [Move?]) {
-        arrived = promoted > 0
-        settled = !moves.isEmpty
-        for case .ready? in moves { arrived = true }
     }
 }

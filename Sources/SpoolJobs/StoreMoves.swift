@@ -25,7 +25,6 @@ extension Store {
             try place(move, id, lane: standing.lane, priority: standing.priority)
             tally[standing.lane, default: Counts()].add(1, .ready)
         }
-        ring(.arrived)
     }
 
     /// Takes all dead jobs, of one queue or of all, back to ready. Returns their ids.
@@ -60,8 +59,6 @@ extension Store {
             try finish(id, move, standing.lane, now, nil)
             tally[standing.lane, default: Counts()].add(1, .cancelled)
         }
-        ring(.arrived)
-        ring(.settled)
         return running
     }
 
@@ -90,7 +87,6 @@ extension Store {
                 Path.remove(files.logIndex(id, attempt: attempt))
             }
         }
-        ring(.settled)
     }
 
     private func moveByHand(
@@ -103,6 +99,7 @@ extension Store {
                 try move(id, standing, &tally)
             }
             try apply(tally)
+            for bell in Bell.allCases { ring(bell) }
         }
     }
 
@@ -204,8 +201,8 @@ extension Store {
             update.bind(1, queue)
             update.bind(2, since)
             try update.run()
+            ring(.arrived)
         }
-        ring(.arrived)
     }
 }
 

@@ -52,11 +52,10 @@ extension Store {
 
     /// Releases what the owner still holds, attempts not counted, and ends it.
     public func retire(owner: Int64, now: UnixTime) throws(SpoolError) {
-        let count = try write("ending a worker") { () throws(SpoolError) in
-            try end(owner, .released, error: nil, now)
+        try write("ending a worker") { () throws(SpoolError) in
+            if try end(owner, .released, error: nil, now) > 0 { ring(.arrived) }
         }
         lives?.end(owner)
-        if count > 0 { ring(.arrived) }
     }
 
     /// Gives back the jobs of owners that died. Cheap when nobody did.
@@ -64,15 +63,14 @@ extension Store {
     @discardableResult
     public func recover(now: UnixTime) throws(SpoolError) -> Int {
         guard try !deadOwners().isEmpty else { return 0 }
-        let count = try write("taking back a dead worker's jobs") { () throws(SpoolError) in
+        return try write("taking back a dead worker's jobs") { () throws(SpoolError) in
             var count = 0
             for owner in try deadOwners() {
                 count += try end(owner, .workerLost, error: "the worker died", now)
             }
+            if count > 0 { ring(.arrived) }
             return count
         }
-        if count > 0 { ring(.arrived) }
-        return count
     }
 
     private func deadOwners() throws(SpoolError) -> [Int64] {

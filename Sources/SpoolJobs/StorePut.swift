@@ -29,7 +29,7 @@ extension Store {
     public func put(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> ClosedRange<Int64> {
         precondition(!jobs.isEmpty, "put needs at least one job")
         for job in jobs { try job.validate() }
-        let ids = try write("putting jobs") { () throws(SpoolError) in
+        return try write("putting jobs") { () throws(SpoolError) in
             let first = try reserveIDs(jobs.count)
             var tally: Tally = [:]
             var lane = LaneMemory()
@@ -37,10 +37,9 @@ extension Store {
                 try insert(job, first + Int64(offset), lane: lane.of(job, self), now, &tally)
             }
             try apply(tally)
+            ring(.arrived)
             return first...(first + Int64(jobs.count) - 1)
         }
-        ring(.arrived)
-        return ids
     }
 
     private func reserveIDs(_ count: Int) throws(SpoolError) -> Int64 {

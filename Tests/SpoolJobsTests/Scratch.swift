@@ -6,7 +6,7 @@ import SpoolThreads
 @testable import SpoolJobs
 
 /// A directory of a test's own.
-final class Scratch {
+final class Scratch: Sendable {
     let directory: String
     var path: String { directory + "/jobs.db" }
 
