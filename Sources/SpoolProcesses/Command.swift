@@ -28,6 +28,14 @@ public struct Command: Hashable, Sendable {
         public let exit: Int32
         /// One line for people.
         public let reason: String
+        /// Processes, memory or descriptors were short: worth another try.
+        public let isTemporary: Bool
+
+        public init(exit: Int32, reason: String, isTemporary: Bool = false) {
+            self.exit = exit
+            self.reason = reason
+            self.isTemporary = isTemporary
+        }
     }
 
     /// What a program gets as its descriptors 0, 1 and 2.
@@ -101,7 +109,8 @@ public struct Command: Hashable, Sendable {
             return Failure(
                 exit: 126, reason: "cannot change to directory \(place): \(SpoolError.reason(number))")
         case .clone(let number):
-            return Failure(exit: 126, reason: "cannot start a process: \(SpoolError.reason(number))")
+            return Failure(exit: 126, reason: "cannot start a process: \(SpoolError.reason(number))",
+                isTemporary: true)
         case .exec(ENOENT), .exec(ENOTDIR):
             return Failure(exit: 127, reason: "command not found: \(program)")
         case .exec(EACCES):

@@ -47,6 +47,9 @@ public struct SlotPage: @unchecked Sendable {  // raw memory, only touched by at
     /// The word that `Command` writes the process group to, before the program begins.
     public func groupWord(_ slot: Int) -> UnsafeMutablePointer<Int64> { word(slot, 1) }
 
+    /// Says that no command runs; call it before its leader is reaped.
+    public func clearGroup(_ slot: Int) { spool_store(word(slot, 1), 0) }
+
     /// Empties a slot for its next consumer.
     public func clear(_ slot: Int) {
         spool_store(word(slot, 0), 0)
