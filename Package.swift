@@ -40,7 +40,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "Spool", dependencies: ["SpoolThreads", "SpoolProcesses", "SpoolJobs", "SpoolWorker"],
+            name: "Spool",
+            dependencies: ["SpoolThreads", "SpoolProcesses", "SpoolJobs", "SpoolWorker"],
             swiftSettings: strict),
         // Linked without the dynamic loader in release: `spool put` starts in the time of /bin/true.
         .executableTarget(
