@@ -61,6 +61,11 @@ int spool_fork_adopted(void (*body)(void *), void *context) {
 
 int spool_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) ? -errno : 0; }
 
+int spool_is_ignored(int signal) {
+    struct sigaction action;
+    return !sigaction(signal, NULL, &action) && action.sa_handler == SIG_IGN;
+}
+
 struct child {
     struct spool_spawn *spawn;
     pid_t parent;

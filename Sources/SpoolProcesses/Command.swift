@@ -208,6 +208,19 @@ public struct ProcessEnd: Hashable, Sendable {
         peakKiB = end.peak_kib
     }
 
+    /// Takes one child that has ended, whichever it is; nil if none has.
+    public static func reapAny() -> (pid: Int32, end: ProcessEnd)? {
+        var end = spool_end()
+        let pid = spool_reap_any(&end)
+        return pid > 0 ? (pid, ProcessEnd(end)) : nil
+    }
+
+    /// Waits for a child and frees its process id; one that was taken already is no error.
+    public static func reap(_ pid: Int32) {
+        var end = spool_end()
+        spool_reap(pid, &end)
+    }
+
     /// Why it did not succeed: "exit 3", "killed by signal 9 (SIGKILL)". Nil: it did.
     public var reason: String? {
         if let signal { return "killed by \(SignalName.describe(signal))" }

@@ -94,9 +94,8 @@ extension SupervisorState {
     private func room(_ now: Deadline) -> Int {
         guard isWorking else { return 0 }
         let room = consumers.reduce(0) { $0 + $1.room(prefetching: isPrefetching, now: now) }
-        let affordable = Int(Double(Self.maximumTakenBytes) / max(1, averageBytes))
         let allowed = settings.maxJobs.map { $0 - taken } ?? .max
-        return min(room, Self.maximumTake, max(1, affordable), allowed)
+        return min(room, Self.maximumTake, allowed)
     }
 
     private mutating func exchange(_ now: Deadline) -> Action? {

@@ -30,8 +30,6 @@ struct SupervisorState {
         case outcomes(slot: Int, [Outcome])
         /// Somebody changed the store.
         case rang
-        /// Somebody else is about to change it: look again then.
-        case ringsSoon(Duration)
         case exchanged(Look)
         case exchangeFailed
         /// Ends in order; the second time at once.
@@ -43,11 +41,10 @@ struct SupervisorState {
 
     /// What an exchange with the store gave.
     struct Look {
-        var asked: Int
         var settled: Int
         var claims: [Claim] = []
-        /// Of the bodies that came.
-        var bytes = 0
+        /// Nothing more could be taken.
+        var isDry = false
         var cancellations: [StopOrder] = []
         var dueIn: Duration?
         /// Nothing in the worker's queues is ready, running or retrying.
@@ -81,7 +78,6 @@ struct SupervisorState {
     static let prefetched = 20_000.0
     static let maximumHeld = 256
     static let maximumTake = 256
-    static let maximumTakenBytes = 16 << 20
     /// A job that runs longer than this keeps no others waiting behind it.
     static let recallAfter = Duration.milliseconds(50)
     /// Outcomes wait this long for others, while every consumer has enough to do.
@@ -97,7 +93,7 @@ struct SupervisorState {
     var unsettled: [Outcome] = []
     var settleBy = Deadline.never
     var taken = 0
-    /// The last look found less than was asked for, and nothing has rung since.
+    /// The last look left nothing to take, and nothing has rung since.
     var isDry = false
     var isEmpty = false
     var lookAt: Deadline
@@ -109,7 +105,6 @@ struct SupervisorState {
     /// Set when only the safety poll found work: unless the bell rings by then, a wake-up was lost.
     var suspect = Deadline.never
     private(set) var missedWakeups = 0
-    var averageBytes = 0.0
     var told: Set<Int64> = []
 
     init(_ settings: Settings, now: Deadline) {
@@ -140,7 +135,6 @@ struct SupervisorState {
             isDry = false
             suspect = .never
             lookAt = min(lookAt, now + Self.gathering)
-        case .ringsSoon(let delay): lookAt = min(lookAt, now + delay)
         case .exchanged(let look): return accept(look, now)
         case .exchangeFailed: postpone(now)
         case .stop:
@@ -206,14 +200,11 @@ struct SupervisorState {
         isEmpty = look.isEmpty
         taken += look.claims.count
         let wasDry = isDry
-        if look.asked > 0 { isDry = look.claims.count < look.asked }
+        isDry = look.isDry
         if wasDry, !look.claims.isEmpty, look.recovered == 0, dueAt > now, suspect == .never {
             suspect = now + Self.bellDelay
         }
         dueAt = look.dueIn.map { now + max($0, .milliseconds(1)) } ?? .never
-        if !look.claims.isEmpty {
-            averageBytes = max(averageBytes * 0.9, Double(look.bytes) / Double(look.claims.count))
-        }
         return deal(look.claims, now) + orders(look.cancellations)
     }
 

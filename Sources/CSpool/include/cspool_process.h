@@ -72,6 +72,9 @@ void spool_close_from(int first);
 /// A descriptor that reads these signals, which are blocked for the calling thread from now on.
 int spool_signal_descriptor(const int *signals, int count);
 
+/// Whether the signal is ignored, as nohup(1) asks for SIGHUP.
+int spool_is_ignored(int signal);
+
 /// Default handlers for all signals and an empty mask, whatever the caller inherited.
 void spool_reset_signals(void);
 
