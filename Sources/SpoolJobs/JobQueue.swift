@@ -198,13 +198,3 @@ public struct JobQueue: Sendable {
         }
     }
 }
-
-extension Store {
-    func startOf(_ claim: Claim) throws(SpoolError) -> UnixTime? {
-        let select = try statement("SELECT started FROM running WHERE id = ?1 AND attempt = ?2")
-        select.bind(1, claim.job)
-        select.bind(2, claim.attempt)
-        defer { select.reset() }
-        return try select.step() ? UnixTime(microseconds: select.int(0)) : nil
-    }
-}

@@ -22,6 +22,7 @@ public enum OpenMode: Sendable {
 /// Not for two threads at once, and not across a fork: open one per thread or process. Any number may be open on one
 /// file. ``JobQueue`` is the form that many threads can share.
 public final class Store {
+    /// Where its files are.
     public let files: StoreFiles
     let connection: Connection
     private let gate: Gate?
@@ -185,7 +186,8 @@ public final class Store {
     private func strike(_ bell: Bell) {
         if let known = bells[bell] { return known.ring() }
         let path = bell == .arrived ? files.arrived : files.settled
-        guard let file = try? File.side(path) else { return }  // the safety poll of the waiters covers it
+        // Without the file the safety poll of the waiters covers it.
+        guard let file = try? File.side(path) else { return }
         bells[bell] = file
         file.ring()
     }
