@@ -29,10 +29,7 @@ static void *run_fresh(void *argument) {
     _exit(0);
 }
 
-static _Noreturn void run_adopted(pid_t intermediate, void (*body)(void *), void *context) {
-    // The death signal fires when a parent goes: it may be asked for only after the intermediate one has gone.
-    while (getppid() == intermediate) sched_yield();
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+static _Noreturn void run_on_fresh_thread(void (*body)(void *), void *context) {
     static struct fresh fresh;
     fresh = (struct fresh){body, context};
     pthread_t thread;
@@ -41,6 +38,13 @@ static _Noreturn void run_adopted(pid_t intermediate, void (*body)(void *), void
     pthread_attr_setstacksize(&attributes, 8 << 20);
     if (pthread_create(&thread, &attributes, run_fresh, &fresh)) _exit(125);
     for (;;) pause();
+}
+
+static _Noreturn void run_adopted(pid_t intermediate, void (*body)(void *), void *context) {
+    // The death signal fires when a parent goes: it may be asked for only after the intermediate one has gone.
+    while (getppid() == intermediate) sched_yield();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    run_on_fresh_thread(body, context);
 }
 
 int spool_fork_adopted(void (*body)(void *), void *context) {
@@ -57,6 +61,16 @@ int spool_fork_adopted(void (*body)(void *), void *context) {
         if (errno != EINTR) return -errno;
     if (WIFSIGNALED(status)) return -EINTR;
     return -WEXITSTATUS(status);
+}
+
+pid_t spool_fork_child(void (*body)(void *), void *context) {
+    pid_t me = getpid();
+    pid_t child = fork();
+    if (child < 0) return -errno;
+    if (child > 0) return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != me) _exit(125);
+    run_on_fresh_thread(body, context);
 }
 
 int spool_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) ? -errno : 0; }

@@ -82,7 +82,8 @@ public struct Command: Hashable, Sendable {
     }
 
     private func start(
-        _ path: [UInt8], _ words: [[UInt8]], _ streams: Streams, _ groupWord: UnsafeMutablePointer<Int64>?
+        _ path: [UInt8], _ words: [[UInt8]], _ streams: Streams,
+        _ groupWord: UnsafeMutablePointer<Int64>?
     ) throws(StartError) -> RunningCommand {
         let arguments = CStrings(words)
         let variables = CStrings(environment)
@@ -107,16 +108,19 @@ public struct Command: Hashable, Sendable {
         case .directory(let number):
             let place = String(decoding: directory ?? [], as: UTF8.self)
             return Failure(
-                exit: 126, reason: "cannot change to directory \(place): \(SpoolError.reason(number))")
+                exit: 126,
+                reason: "cannot change to directory \(place): \(SpoolError.reason(number))")
         case .clone(let number):
-            return Failure(exit: 126, reason: "cannot start a process: \(SpoolError.reason(number))",
+            return Failure(
+                exit: 126, reason: "cannot start a process: \(SpoolError.reason(number))",
                 isTemporary: true)
         case .exec(ENOENT), .exec(ENOTDIR):
             return Failure(exit: 127, reason: "command not found: \(program)")
         case .exec(EACCES):
             return Failure(exit: 126, reason: "permission denied: \(program)")
         case .exec(let number):
-            return Failure(exit: 126, reason: "cannot execute \(program): \(SpoolError.reason(number))")
+            return Failure(
+                exit: 126, reason: "cannot execute \(program): \(SpoolError.reason(number))")
         }
     }
 }
@@ -155,12 +159,15 @@ extension Command {
     private static func look(at path: [UInt8]) -> Candidate {
         path.withUnsafeBufferPointer { bytes in
             bytes.withMemoryRebound(to: CChar.self) { characters in
-                withUnsafeTemporaryAllocation(of: CChar.self, capacity: characters.count + 1) { text in
+                withUnsafeTemporaryAllocation(of: CChar.self, capacity: characters.count + 1) {
+                    text in
                     _ = text.initialize(from: characters)
                     text[characters.count] = 0
                     guard let name = text.baseAddress else { return .missing }
                     var status = stat()
-                    guard stat(name, &status) == 0 else { return errno == EACCES ? .forbidden : .missing }
+                    guard stat(name, &status) == 0 else {
+                        return errno == EACCES ? .forbidden : .missing
+                    }
                     guard status.st_mode & S_IFMT == S_IFREG else { return .missing }
                     return access(name, X_OK) == 0 ? .executable : .forbidden
                 }

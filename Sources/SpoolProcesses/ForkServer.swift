@@ -84,7 +84,9 @@ public struct ForkServer: Sendable {
         var variables: [[UInt8]] = []
         var next = environ
         while let variable = next.pointee {
-            variables.append(Array(UnsafeBufferPointer(start: variable, count: strlen(variable))).map(UInt8.init(bitPattern:)))
+            variables.append(
+                Array(UnsafeBufferPointer(start: variable, count: strlen(variable))).map(
+                    UInt8.init(bitPattern:)))
             next += 1
         }
         return variables
@@ -137,14 +139,17 @@ extension ForkServer {
         while true {
             var request = Request(slot: 0)
             var consumer: Int32 = -1
-            let count = spool_receive_packet(socket, &request, MemoryLayout<Request>.size, &consumer)
+            let count = spool_receive_packet(
+                socket, &request, MemoryLayout<Request>.size, &consumer)
             guard count == MemoryLayout<Request>.size else { _exit(0) }
             let birth = Birth(slot: Int(request.slot), socket: consumer, slots: slots)
             let status = consumer < 0 ? EMFILE : fork(Cradle(birth, socket, body))
             if consumer >= 0 { Glibc.close(consumer) }
             guard status != 0 else { continue }
             var reply = Reply(slot: request.slot, errno: status)
-            guard spool_send_packet(socket, &reply, MemoryLayout<Reply>.size, -1) == 0 else { _exit(0) }
+            guard spool_send_packet(socket, &reply, MemoryLayout<Reply>.size, -1) == 0 else {
+                _exit(0)
+            }
         }
     }
 

@@ -33,7 +33,9 @@ public struct FrameWriter {
     /// Completes the frame that was begun.
     public mutating func end() {
         let length = UInt32(bytes.count - frame - 4)
-        for index in 0..<4 { bytes[frame + index] = UInt8(truncatingIfNeeded: length >> (8 * index)) }
+        for index in 0..<4 {
+            bytes[frame + index] = UInt8(truncatingIfNeeded: length >> (8 * index))
+        }
     }
 
     /// Appends an integer.
@@ -109,7 +111,9 @@ public struct FramePayload {
 
     /// The next text.
     /// - Throws: `.badInput` when the frame is shorter.
-    public mutating func text() throws(SpoolError) -> String { String(decoding: try slice(), as: UTF8.self) }
+    public mutating func text() throws(SpoolError) -> String {
+        String(decoding: try slice(), as: UTF8.self)
+    }
 
     private mutating func slice() throws(SpoolError) -> UnsafeRawBufferPointer {
         let count = Int(try integer(UInt32.self))
@@ -130,7 +134,8 @@ public struct FrameReader {
         case end
     }
 
-    static let malformed = SpoolError.badInput("a message between the worker's processes is malformed.")
+    static let malformed = SpoolError.badInput(
+        "a message between the worker's processes is malformed.")
     private static let ordinarySize = 64 << 10
 
     private var bytes = [UInt8](repeating: 0, count: ordinarySize)

@@ -16,6 +16,10 @@ pid_t spool_fork(void);
 /// is killed when the one that adopted it dies. `body` must not return. Only from a process with one thread.
 int spool_fork_adopted(void (*body)(void *), void *context);
 
+/// Forks, and runs `body` in the child on a fresh thread; the child is killed when the calling thread ends. Returns the
+/// process id, or a negated errno. `body` must not return. Only from a process with one thread.
+pid_t spool_fork_child(void (*body)(void *), void *context);
+
 /// Orphans below the caller become its children. See prctl(2), PR_SET_CHILD_SUBREAPER.
 int spool_become_subreaper(void);
 
