@@ -55,6 +55,9 @@ let package = Package(
                 .unsafeFlags(
                     ["-static-executable"], .when(platforms: [.linux], configuration: .release))
             ]),
+        .executableTarget(
+            name: "ProducersAndConsumers", dependencies: ["Spool"],
+            path: "Examples/ProducersAndConsumers"),
         .testTarget(
             name: "SpoolJobsTests",
             dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"]),
