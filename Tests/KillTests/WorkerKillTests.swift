@@ -89,7 +89,7 @@ import Testing
             elapse(dice.time(below: .milliseconds(200)))
             let children = Children.of(worker.pid)
             worker.kill()
-            let areGone = try WaitFor.condition {
+            let areGone = WaitFor.condition {
                 children.allSatisfy { Children.commandLine($0).isEmpty }
             }
             #expect(areGone, "R3: consumers outlive their worker; seed \(seed)")
