@@ -40,7 +40,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .target(
-            name: "Spool", dependencies: ["SpoolThreads", "SpoolProcesses", "SpoolJobs", "SpoolWorker"],
+            name: "Spool",
+            dependencies: ["SpoolThreads", "SpoolProcesses", "SpoolJobs", "SpoolWorker"],
             swiftSettings: strict),
         // Linked without the dynamic loader in release: `spool put` starts in the time of /bin/true.
         .executableTarget(
@@ -57,5 +58,6 @@ let package = Package(
         .testTarget(
             name: "SpoolJobsTests",
             dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"]),
+        .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
 )

@@ -1,6 +1,7 @@
 // embed.c - C23 #embed puts the bytes into .rodata and the file into the dependency list,
 // so that editing a .sql rebuilds. One FILE per .sql; a test compares this list with the folder.
 #include "migrations.h"
+#pragma clang diagnostic ignored "-Wc23-extensions"
 
 static const char sqlite_0001[] = {
 #embed "sqlite/0001_jobs.sql" suffix(, 0) if_empty(0)

@@ -18,7 +18,8 @@ public struct Backoff: Hashable, Sendable {
     /// The wait after the `failures`-th failure (1 is the first). `random` is in 0 ..< 1.
     public func delay(after failures: Int, random: Double) -> Duration {
         let doublings = Swift.min(Swift.max(0, failures - 1), 40)
-        let (scaled, overflow) = min.microseconds.multipliedReportingOverflow(by: Int64(1) << doublings)
+        let (scaled, overflow) = min.microseconds.multipliedReportingOverflow(
+            by: Int64(1) << doublings)
         let full = overflow ? max.microseconds : Swift.min(scaled, max.microseconds)
         return .microseconds(full - Int64(Double(full) * 0.25 * random))
     }

@@ -56,7 +56,8 @@ public struct NewJob: Hashable, Sendable {
 
     public init(
         _ work: Work, body: Body = .none, queue: String = "default", name: String? = nil,
-        priority: Int = Job.normalPriority, due: UnixTime? = nil, retries: Int? = nil, backoff: Backoff? = nil,
+        priority: Int = Job.normalPriority, due: UnixTime? = nil, retries: Int? = nil,
+        backoff: Backoff? = nil,
         timeout: Duration? = nil, place: Place? = nil
     ) {
         self.work = work
@@ -114,8 +115,10 @@ public struct Run: Hashable, Sendable {
     public var error: String?
 
     public init(
-        started: UnixTime, ended: UnixTime, pid: Int32 = 0, exit: Int32? = nil, signal: Int32? = nil,
-        userMicroseconds: Int64 = 0, systemMicroseconds: Int64 = 0, peakKiB: Int64 = 0, error: String? = nil
+        started: UnixTime, ended: UnixTime, pid: Int32 = 0, exit: Int32? = nil,
+        signal: Int32? = nil,
+        userMicroseconds: Int64 = 0, systemMicroseconds: Int64 = 0, peakKiB: Int64 = 0,
+        error: String? = nil
     ) {
         self.started = started
         self.ended = ended

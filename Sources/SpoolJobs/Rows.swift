@@ -54,7 +54,9 @@ public struct AttemptRow: Hashable, Sendable {
 /// How many jobs stand in each state.
 public struct Counts: Hashable, Sendable {
     public var ready = 0
+    /// Not started yet; those that wait for another attempt are `retrying`.
     public var scheduled = 0
+    public var retrying = 0
     public var running = 0
     public var done = 0
     public var dead = 0
@@ -62,13 +64,14 @@ public struct Counts: Hashable, Sendable {
 
     public init() {}
 
-    public var unfinished: Int { ready + scheduled + running }
+    public var unfinished: Int { ready + scheduled + retrying + running }
     public var total: Int { unfinished + done + dead + cancelled }
 
     public static func + (a: Counts, b: Counts) -> Counts {
         var sum = a
         sum.ready += b.ready
         sum.scheduled += b.scheduled
+        sum.retrying += b.retrying
         sum.running += b.running
         sum.done += b.done
         sum.dead += b.dead

@@ -121,7 +121,8 @@ public enum Move: Hashable, Sendable {
     ///   - cancelling: Somebody asked for it to stop: it then ends cancelled, unless it was done already.
     ///   - random: In 0 ..< 1, spreads the retries of jobs that failed together.
     public static func settle(
-        _ verdict: Verdict, _ history: History, _ policy: Policy, cancelling: Bool, now: UnixTime, random: Double
+        _ verdict: Verdict, _ history: History, _ policy: Policy, cancelling: Bool, now: UnixTime,
+        random: Double
     ) -> Move {
         var next = history
         if verdict != .consumerDied { next.deaths = 0 }
@@ -153,7 +154,8 @@ public enum Move: Hashable, Sendable {
     /// Where `retry` by hand takes a job: its failures are forgiven, its attempts go on counting. Nil: not from there.
     public static func retry(from state: State, _ history: History) -> Move? {
         switch state {
-        case .done, .dead, .cancelled, .scheduled, .retrying: .ready(History(attempt: history.attempt))
+        case .done, .dead, .cancelled, .scheduled, .retrying:
+            .ready(History(attempt: history.attempt))
         case .ready, .running: nil
         }
     }

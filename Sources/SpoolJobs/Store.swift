@@ -1,147 +1,198 @@
-// STUB (skeleton for parallel work): the real file replaces this. Signatures are final unless told otherwise.
+// Store.swift - the durable job store: opening it, its transactions, and its checkpoints.
+//
+// Every write is one transaction between the gate and the doorbells: enter the gate, BEGIN IMMEDIATE, move rows and
+// counters, COMMIT (synced: what was acknowledged survives a power cut), leave the gate, ring. The verbs are in
+// StorePut, StoreExchange, StoreSettle, StoreOwners, StoreMoves and StoreRead.
+
+private import Glibc
 public import SpoolThreads
 
-/// Where the files of a store are. Everything but the database itself stands in one directory beside it.
-public struct StoreFiles: Hashable, Sendable {
-    public let database: String
-    public init(_ database: String) { self.database = database }
-    /// FILE-spool, mode 0700.
-    public var directory: String { database + "-spool" }
-    public var gate: String { directory + "/gate" }      // flock around each write transaction
-    public var live: String { directory + "/live" }      // one locked byte per owner that lives
-    public var arrived: String { directory + "/arrived" }  // doorbell: work may be there
-    public var settled: String { directory + "/settled" }  // doorbell: something finished
-    public var logs: String { directory + "/logs" }
-    public func log(_ job: Int64, attempt: Int) -> String { "\(logs)/\(job).\(attempt).log" }
+/// How a store is opened.
+public enum OpenMode: Sendable {
+    /// Made if it is missing: what `put`, `work` and `init` do.
+    case create
+    /// Must be there: what every other command does.
+    case existing
+    /// Must be there, and is only looked at.
+    case readOnly
 }
 
-public enum OpenMode: Sendable { case create, existing, readOnly }
-
-/// Which jobs a worker takes. Empty `queues`: all. Names are tried in order unless a weight is above 1.
-public struct Selection: Hashable, Sendable {
-    public struct Choice: Hashable, Sendable {
-        public var queue: String
-        public var weight: Int
-        public init(queue: String, weight: Int = 1) { self.queue = queue; self.weight = weight }
-    }
-    public var queues: [Choice]
-    /// Which typed jobs it can do besides spool.noop: none (commands only) or all.
-    public var kinds: Kinds
-    public enum Kinds: Hashable, Sendable { case none, all, some(Set<String>) }
-    /// Whether it runs commands.
-    public var commands: Bool
-    public init(queues: [Choice] = [], kinds: Kinds = .none, commands: Bool = true) {
-        self.queues = queues; self.kinds = kinds; self.commands = commands
-    }
-}
-
-public struct Cancellation: Hashable, Sendable {
-    public var job: Int64
-    public var attempt: Int
-    public var signal: Int32
-    public var grace: Duration
-}
-
-/// What one "finish k, take n" transaction gave.
-public struct Exchange: Sendable {
-    /// For each outcome given, in order: where the job went; nil if the claim was lost (nothing changed).
-    public var settled: [Move?]
-    public var claimed: [ClaimedJob]
-    /// Running jobs of this owner that somebody wants stopped (told on each exchange until they settle).
-    public var cancellations: [Cancellation]
-    /// The next time at which a scheduled job of any queue becomes ready.
-    public var nextDue: UnixTime?
-    /// Counts over the selected queues after the exchange (ready counts exclude paused queues? no: plain counts).
-    public var counts: Counts
-    /// Retrying jobs (scheduled after an attempt) exist in the selected queues.
-    public var retrying: Int
-}
-
-/// A store in a SQLite file. Not for several threads at once, and not across a fork: open one per thread or process.
+/// A store of jobs in a SQLite file.
+///
+/// Not for two threads at once, and not across a fork: open one per thread or process. Any number may be open on one
+/// file. ``JobQueue`` is the form that many threads can share.
 public final class Store {
     public let files: StoreFiles
-    private init(files: StoreFiles) { self.files = files }
-    /// `.create` makes the file (0600) and its directory (0700); the others throw noStore when it is missing.
-    public static func open(_ path: String, _ mode: OpenMode) throws(SpoolError) -> Store { fatalError() }
-    public func close() {}
+    let connection: Connection
+    private let gate: Gate?
+    private let pages: UnsafeMutablePointer<Int32>
+    private var checkpointer: Connection?
+    private var bells: [Bell: File] = [:]
+    private var wanted: Set<Bell> = []
+    private var cache: [StaticString.Identity: Statement] = [:]
+    var lives: Lives?
+    var places: [Place: Int64] = [:]
 
-    // put: one transaction, durable when it returns; the ids are consecutive, in the order of `jobs`. Rings `arrived`.
-    public func put(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> ClosedRange<Int64> { fatalError() }
+    /// A commit that leaves more pages than this in the WAL is followed by a checkpoint: 16 MiB.
+    public var checkpointPages: Int32 = 4096
 
-    // owners. The owner's byte of `live` stays locked until the process dies or `retire` is called.
-    public func register(name: String, consumers: Int, queues: String, now: UnixTime) throws(SpoolError) -> Int64 { fatalError() }
-    /// Releases what the owner still holds (verdict released) and ends it.
-    public func retire(owner: Int64, now: UnixTime) throws(SpoolError) { fatalError() }
-    /// Gives back the jobs of owners whose lock is gone. Returns how many jobs. Cheap when nobody died.
-    @discardableResult
-    public func recover(now: UnixTime) throws(SpoolError) -> Int { fatalError() }
+    private init(_ files: StoreFiles, _ connection: Connection, _ gate: Gate?) {
+        self.files = files
+        self.connection = connection
+        self.gate = gate
+        pages = .allocate(capacity: 1)
+        pages.initialize(to: 0)
+        connection.countPages(into: pages)
+    }
 
-    /// Settles outcomes, moves due jobs to ready, and claims up to `take` more, all in ONE transaction. Rings the bells.
-    /// Does not begin a write transaction when there is nothing to settle and nothing ready or due to take.
-    public func exchange(
-        owner: Int64, settle: [Outcome], take: Int, from selection: Selection, now: UnixTime, random: () -> Double
-    ) throws(SpoolError) -> Exchange { fatalError() }
+    deinit {
+        cache.removeAll()
+        pages.deallocate()
+    }
 
-    // by hand; each one transaction; unknown ids throw noSuchJob and nothing changes
-    public func retry(_ ids: [Int64], now: UnixTime) throws(SpoolError) { fatalError() }
-    /// All dead jobs (of a queue); returns their ids.
-    public func retryDead(queue: String?, now: UnixTime) throws(SpoolError) -> [Int64] { fatalError() }
-    /// Returns the ids that were running and were only asked to stop. done/dead jobs throw wrongState.
-    public func cancel(_ ids: [Int64], signal: Int32, grace: Duration, now: UnixTime) throws(SpoolError) -> [Int64] { fatalError() }
-    /// Removes jobs, their attempts and logs. Running ones throw wrongState.
-    public func remove(_ ids: [Int64]) throws(SpoolError) { fatalError() }
-    public func pause(queue: String, now: UnixTime) throws(SpoolError) { fatalError() }
-    public func resume(queue: String) throws(SpoolError) { fatalError() }
+    /// Opens the store at `path`.
+    /// - Throws: `noStore` when it is missing, `notAStore` for other files, `storeTooNew`, `storeCorrupt`, `readOnly`,
+    ///   `cannotCreate`, `diskFull`. The file is untouched by every refusal.
+    public static func open(_ path: String, _ mode: OpenMode) throws(SpoolError) -> Store {
+        let files = StoreFiles(Path.canonical(path))
+        try inspect(files.database, mode)
+        do throws(SpoolError) {
+            return mode == .readOnly ? try look(files) : try prepare(files, mode)
+        } catch .notAStore(_, "is not a SQLite database") {
+            let start = Path.beginning(files.database)
+            throw .notAStore(
+                path: files.database, why: "is not a SQLite database (first bytes '\(start)')")
+        }
+    }
 
-    // looking
-    public func job(_ id: Int64) throws(SpoolError) -> JobRow { fatalError() }  // noSuchJob(id, newest:)
-    public func newestJob() throws(SpoolError) -> Int64? { fatalError() }
-    /// Calls `body` per row, newest id first... running first (see list in cli.md): order is running, retrying/scheduled, ready, dead, cancelled, done.
-    public func jobs(_ filter: JobFilter) throws(SpoolError) -> [JobRow] { fatalError() }
-    public func attempts(of id: Int64) throws(SpoolError) -> [AttemptRow] { fatalError() }
-    public func queues() throws(SpoolError) -> [QueueRow] { fatalError() }
-    public func counts(queue: String?) throws(SpoolError) -> Counts { fatalError() }  // noSuchQueue
-    public func workers() throws(SpoolError) -> [WorkerRow] { fatalError() }  // living ones
-    public func place(_ id: Int64) throws(SpoolError) -> Place { fatalError() }
-    /// Of these jobs, the ones that are finished badly (dead or cancelled); at most `limit`.
-    public func failed(queue: String?, limit: Int) throws(SpoolError) -> [Int64] { fatalError() }
-    /// Problems found by a full check (integrity, foreign keys, conservation of the counters, settings); empty: sound.
-    public func check() throws(SpoolError) -> [String] { fatalError() }
+    private static func inspect(_ path: String, _ mode: OpenMode) throws(SpoolError) {
+        switch Path.entry(path) {
+        case .missing:
+            guard mode == .create else { throw .noStore(path: path) }
+        case .directory: throw .notAStore(path: path, why: "is a directory, not a spool file")
+        case .other: throw .notAStore(path: path, why: "is not a regular file")
+        case .unreachable(let number) where number == EACCES: throw .readOnly(path: path)
+        case .unreachable(let number):
+            throw .inputOutput(path: path, doing: "opening it", detail: SpoolError.reason(number))
+        case .file(_, let links) where links > 1:
+            throw .notAStore(
+                path: path, why: "has \(links) hard links; a database must have one name only")
+        case .file(0, _):
+            let side = StoreFiles(path).directory
+            guard mode == .create, Path.entry(side) == .missing else {
+                throw .notAStore(path: path, why: "is empty, not a spool file")
+            }
+        case .file: break
+        }
+    }
+
+    private static func prepare(_ files: StoreFiles, _ mode: OpenMode) throws(SpoolError) -> Store {
+        try Path.makeDirectory(files.directory)
+        let gate = try Gate(files.gate)
+        if mode == .create, Path.size(files.database) ?? 0 == 0 {
+            try gate.enter()
+            defer { gate.leave() }
+            if Path.size(files.database) ?? 0 == 0 { try Schema.create(files) }
+        }
+        let connection = try Connection(files.database, .existing)
+        if try !Schema.isCurrent(connection) {
+            try gate.enter()
+            defer { gate.leave() }
+            try Schema.migrate(connection)
+        }
+        connection.keepWAL()
+        return Store(files, connection, gate)
+    }
+
+    /// A file on a read-only file system has no writer, so it can be read without the shared memory of the WAL.
+    private static func look(_ files: StoreFiles) throws(SpoolError) -> Store {
+        let isFrozen =
+            Path.isOnReadOnlyFileSystem(files.database)
+            && (Path.size(files.database + "-wal") ?? 0) == 0
+        let connection = try Connection(files.database, isFrozen ? .immutable : .existing)
+        guard try Schema.isCurrent(connection) else {
+            throw .notAStore(
+                path: files.database,
+                why: "was written by an older spool; any writing command brings it up to date")
+        }
+        return Store(files, connection, nil)
+    }
+
+    /// A statement, prepared once per store.
+    func statement(_ sql: StaticString) throws(SpoolError) -> Statement {
+        let key = sql.identity
+        if let known = cache[key] { return known }
+        let made = try connection.prepare(sql)
+        cache[key] = made
+        return made
+    }
+
+    // MARK: - Transactions
+
+    /// Runs `body` in one durable transaction; an error undoes it all. Inside another one it becomes a part of it.
+    func write<Value>(
+        _ doing: String, _ body: () throws(SpoolError) -> Value
+    ) throws(SpoolError) -> Value {
+        guard connection.isAutocommit else { return try body() }
+        guard let gate else { throw .readOnly(path: files.database) }
+        defer { ringAll() }
+        try gate.enter()
+        defer { gate.leave() }
+        try statement("BEGIN IMMEDIATE").run(doing)
+        do throws(SpoolError) {
+            let value = try body()
+            try statement("COMMIT").run(doing)
+            try checkpointIfLong()
+            return value
+        } catch {
+            places.removeAll()
+            // A failed COMMIT may have rolled back already. The first error says more than this one could.
+            if !connection.isAutocommit { try? connection.execute("ROLLBACK") }
+            throw error
+        }
+    }
+
+    private func checkpointIfLong() throws(SpoolError) {
+        guard pages.pointee > checkpointPages else { return }
+        pages.pointee = 0
+        // The commit stands: a checkpoint that fails is only put off until the next one.
+        try? checkpoint()
+    }
+
+    /// The one checkpoint routine. Another connection holds the write lock meanwhile, so that no commit can race with
+    /// it: see "The WAL Reset Bug", sqlite.org/wal.html. The caller holds the gate.
+    private func checkpoint() throws(SpoolError) {
+        if checkpointer == nil { checkpointer = try Connection(files.database, .existing) }
+        guard let other = checkpointer else { return }
+        try other.execute("BEGIN IMMEDIATE")
+        defer { try? other.execute("ROLLBACK") }  // nothing was written: there is nothing to lose
+        _ = try connection.checkpointPassive()
+    }
+
+    // MARK: - Doorbells
+
+    enum Bell: CaseIterable { case arrived, settled }
+
+    /// Tells the processes that wait, once the transaction is on disk and the gate is open. A process that dies before
+    /// it rings is found out by the watch on the log.
+    func ring(_ bell: Bell) { wanted.insert(bell) }
+
+    private func ringAll() {
+        for bell in wanted { strike(bell) }
+        wanted.removeAll(keepingCapacity: true)
+    }
+
+    private func strike(_ bell: Bell) {
+        if let known = bells[bell] { return known.ring() }
+        let path = bell == .arrived ? files.arrived : files.settled
+        guard let file = try? File.side(path) else { return }  // the safety poll of the waiters covers it
+        bells[bell] = file
+        file.ring()
+    }
 }
 
-/// Tells a waiting process that another one changed the store: an inotify watch on a doorbell file (rung after each
-/// commit by Spool) and on the WAL (written by anybody).
-public final class Doorbell {
-    public enum Kind: Sendable { case arrived, settled }
-    public init(_ kind: Kind, of store: Store) throws(SpoolError) { fatalError() }
-    /// For epoll/poll: readable when it was rung or somebody wrote. Level-triggered until `answer`.
-    public var descriptor: Int32 { fatalError() }
-    /// Empties the descriptor. Call it BEFORE looking at the store, so that a ring after the look is not lost.
-    /// Returns a delay after which to look again, when a foreign write was seen whose commit is not visible yet.
-    public func answer() -> Duration? { fatalError() }
-    /// Sleeps until it is rung or the deadline is past (at most 1 s, the safety poll). True: rung.
-    public func wait(until deadline: Deadline) -> Bool { fatalError() }
-}
-
-/// What `join` waits for.
-public enum JoinTarget: Hashable, Sendable {
-    case all, queue(String)
-    case upTo(queue: String?, last: Int64)   // snapshot
-    case jobs([Int64])
-}
-public struct JoinProgress: Hashable, Sendable {
-    public var total: Int, done: Int, failed: Int, running: Int, scheduled: Int
-    public var nextDue: UnixTime?
-    public var isFinished: Bool
-}
-extension Store {
-    /// O(1) for queues; see docs. `total` for queues: what was unfinished when the join began plus what was finished since.
-    public func joiner(_ target: JoinTarget) throws(SpoolError) -> Joiner { fatalError() }
-}
-public final class Joiner {
-    public func look() throws(SpoolError) -> JoinProgress { fatalError() }
-    /// Blocks until finished or deadline; calls `progress` after each change it sees.
-    public func wait(until deadline: Deadline, progress: (JoinProgress) -> Void) throws(SpoolError) -> JoinProgress { fatalError() }
-    /// Jobs among those joined that ended dead or cancelled, at most `limit` ids.
-    public func failures(limit: Int) throws(SpoolError) -> [Int64] { fatalError() }
+extension StaticString {
+    /// Literals have fixed addresses: the pointer is the cheapest key for a statement.
+    typealias Identity = UInt
+    var identity: Identity { UInt(bitPattern: utf8Start) }
 }

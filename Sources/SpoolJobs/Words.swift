@@ -20,7 +20,11 @@ public enum Words {
         let quote = UInt8(ascii: "'")
         line.append(quote)
         for byte in word {
-            if byte == quote { line += [quote, UInt8(ascii: "\\"), quote, quote] } else { line.append(byte) }
+            if byte == quote {
+                line += [quote, UInt8(ascii: "\\"), quote, quote]
+            } else {
+                line.append(byte)
+            }
         }
         line.append(quote)
     }

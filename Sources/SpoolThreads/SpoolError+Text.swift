@@ -33,10 +33,12 @@ extension SpoolError: CustomStringConvertible {
         case .storeTooNew(let path, let found, let known):
             "\(path) was written by a newer spool (schema \(found), this one knows \(known))."
         case .storeCorrupt(let path, let detail): "\(path) is damaged: \(detail)."
-        case .readOnly(let path): "\(path) cannot be written: it or its file system is read-only for you."
+        case .readOnly(let path):
+            "\(path) cannot be written: it or its file system is read-only for you."
         case .cannotCreate(let path, let why): "cannot create \(path): \(why)."
         case .diskFull(let path, let doing): "disk full while writing \(path): \(doing)."
-        case .inputOutput(let path, let doing, let detail): "I/O error on \(path) while \(doing): \(detail)."
+        case .inputOutput(let path, let doing, let detail):
+            "I/O error on \(path) while \(doing): \(detail)."
         case .locked(let path): "\(path) is locked by another program for too long."
         case .outcomeUnknown(let path, let doing, let detail):
             "I/O error on \(path) while \(doing): \(detail). It is not known whether it happened."
@@ -50,9 +52,11 @@ extension SpoolError: CustomStringConvertible {
         case .usage(_, let hint), .badInput(_, let hint), .wrongState(_, _, _, let hint): hint
         case .noStore(let path): "Create it with:  spool init \(path)"
         case .storeTooNew: "Update spool; the file was not touched."
-        case .storeCorrupt(let path, _): "The file was not touched. Look closer with:  spool check \(path)"
+        case .storeCorrupt(let path, _):
+            "The file was not touched. Look closer with:  spool check \(path)"
         case .diskFull: "Free some space and try again; nothing that was acknowledged is lost."
-        case .locked: "Try again; a program that keeps a transaction open for seconds is in the way."
+        case .locked:
+            "Try again; a program that keeps a transaction open for seconds is in the way."
         case .outcomeUnknown: "Look with  spool list  before you put it again."
         default: nil
         }
@@ -64,6 +68,7 @@ extension SpoolError: CustomStringConvertible {
     public static func reason(_ number: Int32) -> String {
         var buffer = [CChar](repeating: 0, count: 256)
         guard strerror_r(number, &buffer, buffer.count) == 0 else { return "error \(number)" }
-        return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return String(
+            decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }

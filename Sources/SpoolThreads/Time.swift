@@ -65,7 +65,8 @@ public struct Deadline: Hashable, Comparable, Sendable {
     /// What is left at `now`; zero when it is past, nil when it never comes.
     public func remaining(at now: Deadline = .now()) -> Duration? {
         guard self != .never else { return nil }
-        return .nanoseconds(Int64(nanoseconds > now.nanoseconds ? nanoseconds - now.nanoseconds : 0))
+        return .nanoseconds(
+            Int64(nanoseconds > now.nanoseconds ? nanoseconds - now.nanoseconds : 0))
     }
 
     /// For poll(2) and epoll_wait(2): whole milliseconds, rounded up; -1 when it never comes.

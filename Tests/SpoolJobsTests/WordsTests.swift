@@ -2,7 +2,9 @@ import SpoolJobs
 import Testing
 
 @Suite("The words of a command") struct WordsTests {
-    @Test("come back from their quoted line byte for byte", arguments: [["a"], ["sh", "-c", "echo 'it'"], ["", " ", "\\", "x\ny"]])
+    @Test(
+        "come back from their quoted line byte for byte",
+        arguments: [["a"], ["sh", "-c", "echo 'it'"], ["", " ", "\\", "x\ny"]])
     func roundTrip(_ words: [String]) {
         let bytes = words.map { Array($0.utf8) }
         #expect(Words.parse(Words.quote(bytes)) == bytes)

@@ -24,7 +24,8 @@ CREATE TABLE lane(
   queue     INTEGER NOT NULL REFERENCES queue(id),
   kind      TEXT    NOT NULL,           -- '' for commands
   ready     INTEGER NOT NULL DEFAULT 0 CHECK (ready >= 0),
-  scheduled INTEGER NOT NULL DEFAULT 0 CHECK (scheduled >= 0),
+  scheduled INTEGER NOT NULL DEFAULT 0 CHECK (scheduled >= 0),   -- not started yet
+  retrying  INTEGER NOT NULL DEFAULT 0 CHECK (retrying >= 0),    -- scheduled after an attempt
   running   INTEGER NOT NULL DEFAULT 0 CHECK (running >= 0),
   done      INTEGER NOT NULL DEFAULT 0 CHECK (done >= 0),
   dead      INTEGER NOT NULL DEFAULT 0 CHECK (dead >= 0),
@@ -187,7 +188,8 @@ SELECT e.job, e.attempt,
 FROM every e LEFT JOIN owner o ON o.id = e.owner;
 
 CREATE VIEW queues AS
-SELECT q.name, sum(l.ready) AS ready, sum(l.scheduled) AS scheduled, sum(l.running) AS running, sum(l.done) AS done,
+SELECT q.name, sum(l.ready) AS ready, sum(l.scheduled) AS scheduled, sum(l.retrying) AS retrying,
+  sum(l.running) AS running, sum(l.done) AS done,
   sum(l.dead) AS dead, sum(l.cancelled) AS cancelled,
   strftime('%Y-%m-%d %H:%M:%f', q.paused_at / 1e6, 'unixepoch') AS paused_since
 FROM queue q LEFT JOIN lane l ON l.queue = q.id GROUP BY q.id;
@@ -215,7 +217,7 @@ CREATE TRIGGER jobs_retry INSTEAD OF UPDATE OF state ON jobs WHEN new.state = 'r
     WHERE old.state = 'running';
   INSERT INTO attempt SELECT id, attempt, verdict, owner, pid, started, finished, exit, signal, user_us, system_us, rss_kib, error
     FROM finished WHERE id = old.id AND verdict IS NOT NULL;
-  UPDATE lane SET ready = ready + 1, scheduled = scheduled - (old.state IN ('scheduled', 'retrying')),
+  UPDATE lane SET ready = ready + 1, scheduled = scheduled - (old.state = 'scheduled'), retrying = retrying - (old.state = 'retrying'),
     done = done - (old.state = 'done'), dead = dead - (old.state = 'dead'), cancelled = cancelled - (old.state = 'cancelled')
     WHERE id = (SELECT lane FROM job WHERE id = old.id);
   INSERT INTO ready SELECT lane, priority, id, old.attempt, 0, 0 FROM job WHERE id = old.id;
@@ -232,7 +234,8 @@ CREATE TRIGGER jobs_cancel INSTEAD OF UPDATE OF state ON jobs WHEN new.state = '
     FROM job j LEFT JOIN ready y ON y.lane = j.lane AND y.priority = j.priority AND y.id = j.id
       LEFT JOIN scheduled s ON s.id = j.id
     WHERE j.id = old.id AND old.state <> 'running';
-  UPDATE lane SET cancelled = cancelled + 1, ready = ready - (old.state = 'ready'), scheduled = scheduled - (old.state <> 'ready')
+  UPDATE lane SET cancelled = cancelled + 1, ready = ready - (old.state = 'ready'),
+    scheduled = scheduled - (old.state = 'scheduled'), retrying = retrying - (old.state = 'retrying')
     WHERE id = (SELECT lane FROM job WHERE id = old.id) AND old.state <> 'running';
   DELETE FROM ready WHERE lane = (SELECT lane FROM job WHERE id = old.id) AND priority = old.priority AND id = old.id;
   DELETE FROM scheduled WHERE id = old.id;
@@ -246,7 +249,7 @@ END;
 -- DELETE FROM jobs WHERE id = 5
 CREATE TRIGGER jobs_rm INSTEAD OF DELETE ON jobs BEGIN
   SELECT RAISE(ABORT, 'the job is running: cancel it first') WHERE old.state = 'running';
-  UPDATE lane SET ready = ready - (old.state = 'ready'), scheduled = scheduled - (old.state IN ('scheduled', 'retrying')),
+  UPDATE lane SET ready = ready - (old.state = 'ready'), scheduled = scheduled - (old.state = 'scheduled'), retrying = retrying - (old.state = 'retrying'),
     done = done - (old.state = 'done'), dead = dead - (old.state = 'dead'), cancelled = cancelled - (old.state = 'cancelled')
     WHERE id = (SELECT lane FROM job WHERE id = old.id);
   DELETE FROM ready WHERE lane = (SELECT lane FROM job WHERE id = old.id) AND priority = old.priority AND id = old.id;

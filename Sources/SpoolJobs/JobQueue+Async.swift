@@ -1,0 +1,116 @@
+// JobQueue+Async.swift - the same verbs for tasks: they never block a thread of the cooperative pool, and a task that is
+// cancelled while it waits loses no job.
+
+public import SpoolThreads
+
+extension JobQueue {
+    /// As ``put(_:priority:)-9s1c``; what has begun to be written when the task is cancelled is written.
+    @discardableResult
+    public func put(_ body: [UInt8], priority: Int = Job.normalPriority) async throws(SpoolError)
+        -> Int64
+    {
+        try await put(contentsOf: [newJob(body, priority)]).lowerBound
+    }
+
+    /// Puts text, as its UTF-8 bytes.
+    @discardableResult
+    public func put(_ text: String, priority: Int = Job.normalPriority) async throws(SpoolError)
+        -> Int64
+    {
+        try await put(Array(text.utf8), priority: priority)
+    }
+
+    /// Puts many jobs, all or none.
+    @discardableResult
+    public func put(contentsOf jobs: [NewJob]) async throws(SpoolError) -> ClosedRange<Int64> {
+        let jobs = try prepared(jobs)
+        return try await store.commits.perform { store throws(SpoolError) in
+            try store.put(jobs, now: .now())
+        }
+    }
+
+    /// Takes the next job, waiting until one arrives.
+    /// - Throws: `SpoolError.empty` when the time is up; `CancellationError` when the task was cancelled while it waited:
+    ///   then no job was taken.
+    public func get(timeout: Duration? = nil) async throws -> ClaimedJob {
+        if let timeout, timeout < .zero {
+            throw SpoolError.badInput("a timeout cannot be negative.")
+        }
+        let deadline = Deadline(after: timeout)
+        let owner = try await store.ownerForTasks()
+        let watch = try store.watch(.arrived)
+        while true {
+            try Task.checkCancellation()
+            let seen = watch.rings
+            let (job, due) = try await store.commits.perform { [self] store throws(SpoolError) in
+                try take(store, owner)
+            }
+            if let job { return job }
+            guard !deadline.isPast else { throw SpoolError.empty }
+            await watch.wait(after: seen, until: min(deadline, wakeUp(due)))
+        }
+    }
+
+    /// As the blocking form.
+    public func taskDone(_ job: ClaimedJob) async throws(SpoolError) {
+        try await settle(job.claim, .done, nil)
+    }
+
+    /// As the blocking form.
+    public func fail(_ job: ClaimedJob, because reason: String) async throws(SpoolError) {
+        try await settle(job.claim, .failed, reason)
+    }
+
+    /// As the blocking form.
+    public func release(_ job: ClaimedJob) async throws(SpoolError) {
+        try await settle(job.claim, .released, nil)
+    }
+
+    private func settle(
+        _ claim: Claim, _ verdict: Verdict, _ error: String?
+    ) async throws(SpoolError) {
+        let isCurrent = try await store.commits.perform { [self] store throws(SpoolError) in
+            try settleRows(store, claim, verdict, error)
+        }
+        guard isCurrent else { throw .claimLost(job: claim.job, attempt: claim.attempt) }
+    }
+
+    /// Takes the next job and runs `body`: returning is done, throwing is failed; a cancelled task gives the job back.
+    public func work(
+        timeout: Duration? = nil, _ body: (ClaimedJob) async throws -> Void
+    ) async throws {
+        let job = try await get(timeout: timeout)
+        do {
+            try await body(job)
+        } catch is CancellationError {
+            return try await release(job)
+        } catch {
+            return try await fail(job, because: "\(error)")
+        }
+        try await taskDone(job)
+    }
+
+    /// Waits until every job that was put is finished.
+    /// - Returns: False when the time was up before.
+    /// - Throws: `CancellationError` when the task was cancelled.
+    @discardableResult
+    public func join(timeout: Duration? = nil) async throws -> Bool {
+        if let timeout, timeout < .zero {
+            throw SpoolError.badInput("a timeout cannot be negative.")
+        }
+        let deadline = Deadline(after: timeout)
+        let watch = try store.watch(.settled)
+        let name = name
+        while true {
+            try Task.checkCancellation()
+            let seen = watch.rings
+            let counts = try await store.commits.perform(reading: true) {
+                store throws(SpoolError) in
+                try store.lanes().filter { $0.queue == name }.reduce(Counts()) { $0 + $1.counts }
+            }
+            guard counts.unfinished > 0 else { return true }
+            guard !deadline.isPast else { return false }
+            await watch.wait(after: seen, until: deadline)
+        }
+    }
+}

@@ -1,0 +1,81 @@
+// JobStore.swift - a store that all threads and tasks of a process share.
+
+private import Glibc
+public import SpoolThreads
+
+/// A store of jobs that any number of threads and tasks of a process may use at once; their transactions are shared
+/// (group commit). Not across a fork: open it in the child.
+public final class JobStore: Sendable {
+    /// Where its files are.
+    public let files: StoreFiles
+    let commits: GroupCommit
+    private let shared = Shared()
+
+    private final class Shared: @unchecked Sendable {  // touched with the lock held only
+        let lock = Lock()
+        var owner: Int64?
+        var arrived: Watch?
+        var settled: Watch?
+    }
+
+    /// Opens the store, and makes it if it is missing.
+    /// - Throws: as ``Store/open(_:_:)``.
+    public init(_ path: String) throws(SpoolError) {
+        let store = try Store.open(path, .create)
+        files = store.files
+        commits = GroupCommit(store)
+    }
+
+    deinit {
+        shared.arrived?.end()
+        shared.settled?.end()
+    }
+
+    /// The owner of this process's claims. It lives as long as the process: its jobs come back when the process dies.
+    func owner() throws(SpoolError) -> Int64 {
+        if let known = knownOwner { return known }
+        return remember(try commits.perform(JobStore.register))
+    }
+
+    /// As ``owner()`` for tasks.
+    func ownerForTasks() async throws(SpoolError) -> Int64 {
+        if let known = knownOwner { return known }
+        return remember(
+            try await commits.perform { store throws(SpoolError) in try JobStore.register(store) })
+    }
+
+    private static func register(_ store: Store) throws(SpoolError) -> Int64 {
+        try store.recover(now: .now())
+        return try store.register(name: processName(), consumers: 1, queues: "", now: .now())
+    }
+
+    /// Of two threads that registered at once the first counts; the other's owner holds nothing, ever.
+    private func remember(_ made: Int64) -> Int64 {
+        shared.lock.withLock {
+            let owner = shared.owner ?? made
+            shared.owner = owner
+            return owner
+        }
+    }
+
+    private var knownOwner: Int64? { shared.lock.withLock { shared.owner } }
+
+    /// host:pid, as tables show it.
+    public static func processName() -> String {
+        var name = [CChar](repeating: 0, count: 256)
+        gethostname(&name, 255)
+        let host = String(
+            decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return "\(host):\(getpid())"
+    }
+
+    func watch(_ kind: Doorbell.Kind) throws(SpoolError) -> Watch {
+        try shared.lock.withLock { () throws(SpoolError) in
+            let known = kind == .arrived ? shared.arrived : shared.settled
+            if let known { return known }
+            let made = try Watch(kind, files.database)
+            if kind == .arrived { shared.arrived = made } else { shared.settled = made }
+            return made
+        }
+    }
+}

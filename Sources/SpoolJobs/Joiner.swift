@@ -1,0 +1,204 @@
+// Joiner.swift - waiting until jobs are finished: woken by the doorbell, at the cost of a few counters per look.
+
+public import SpoolThreads
+
+/// What `join` waits for.
+public enum JoinTarget: Hashable, Sendable {
+    /// Nothing is unfinished in any queue.
+    case all
+    /// Nothing is unfinished in one queue; jobs put meanwhile count too, as in Python's Queue.join.
+    case queue(String)
+    /// Of the jobs up to an id, of one queue or of all, none is unfinished: what came later does not count.
+    case upTo(queue: String?, last: Int64)
+    case jobs([Int64])
+}
+
+/// How far a join has come.
+public struct JoinProgress: Hashable, Sendable {
+    /// Jobs that were unfinished when it began and, unless it is a snapshot, those put since.
+    public var total: Int
+    public var done: Int
+    /// Ended dead or cancelled.
+    public var failed: Int
+    public var running: Int
+    public var scheduled: Int
+    /// When the next scheduled or retrying one becomes ready.
+    public var nextDue: UnixTime?
+    public var isFinished: Bool
+}
+
+/// One wait for jobs to be finished. Belongs to the thread that uses its store.
+public final class Joiner {
+    private let store: Store
+    private let target: JoinTarget
+    private let bell: Doorbell
+    private let base: Counts
+    private var left: [Int64]
+    private var finishedBadly: [Int64] = []
+    private var witness: Int64?
+    /// How often only the safety poll found a change: 0 on a healthy system.
+    public private(set) var missedWakeups = 0
+
+    /// - Throws: `noSuchQueue`, `noSuchJob`.
+    public init(_ target: JoinTarget, of store: Store) throws(SpoolError) {
+        self.store = store
+        self.target = target
+        bell = try Doorbell(.settled, of: store)
+        left = []
+        switch target {
+        case .all: base = try store.counts(queue: nil)
+        case .queue(let queue), .upTo(let queue?, _): base = try store.counts(queue: queue)
+        case .upTo(nil, _): base = try store.counts(queue: nil)
+        case .jobs(let ids):
+            base = Counts()
+            for id in ids { _ = try store.standing(of: id) }
+            left = ids
+        }
+    }
+
+    /// Looks once, without waiting.
+    public func look() throws(SpoolError) -> JoinProgress {
+        switch target {
+        case .all: return try lookAtQueue(nil)
+        case .queue(let queue): return try lookAtQueue(queue)
+        case .upTo(let queue, let last):
+            var progress = try lookAtQueue(queue)
+            progress.isFinished = try !hasUnfinished(queue, last)
+            return progress
+        case .jobs(let ids): return try lookAtJobs(ids)
+        }
+    }
+
+    private func lookAtQueue(_ queue: String?) throws(SpoolError) -> JoinProgress {
+        let now = try store.counts(queue: queue)
+        let waiting = now.scheduled + now.retrying
+        let done = max(0, now.done - base.done)
+        let failed = max(0, now.dead + now.cancelled - base.dead - base.cancelled)
+        return JoinProgress(
+            total: done + failed + now.unfinished, done: done, failed: failed, running: now.running,
+            scheduled: waiting, nextDue: waiting > 0 ? try store.nextDue() : nil,
+            isFinished: now.unfinished == 0)
+    }
+
+    /// A snapshot follows one unfinished job at a time: while that one is unfinished there is nothing more to find out.
+    private func hasUnfinished(_ queue: String?, _ last: Int64) throws(SpoolError) -> Bool {
+        if let witness, try store.isUnfinished(witness) { return true }
+        witness = try store.unfinishedJob(queue: queue, upTo: last)
+        return witness != nil
+    }
+
+    private func lookAtJobs(_ ids: [Int64]) throws(SpoolError) -> JoinProgress {
+        var progress = JoinProgress(
+            total: ids.count, done: 0, failed: 0, running: 0, scheduled: 0, nextDue: nil,
+            isFinished: false)
+        var unfinished: [Int64] = []
+        for id in left {
+            // A job that was removed meanwhile is not waited for.
+            guard let standing = try? store.standing(of: id) else { continue }
+            switch standing.state {
+            case .running: progress.running += 1
+            case .scheduled, .retrying:
+                progress.scheduled += 1
+                progress.nextDue = min(progress.nextDue ?? .far, standing.due ?? .far)
+            case .ready: break
+            case .done: continue
+            case .dead, .cancelled:
+                finishedBadly.append(id)
+                continue
+            }
+            unfinished.append(id)
+        }
+        left = unfinished
+        progress.failed = finishedBadly.count
+        progress.done = ids.count - unfinished.count - finishedBadly.count
+        progress.isFinished = unfinished.isEmpty
+        return progress
+    }
+
+    /// Blocks until all are finished or the deadline is past; tells `progress` what it sees at each look.
+    public func wait(
+        until deadline: Deadline, progress: (JoinProgress) -> Void = { _ in }
+    ) throws(SpoolError) -> JoinProgress {
+        var before: JoinProgress?
+        var rang = true
+        while true {
+            let again = bell.answer()
+            let now = try look()
+            if !rang, again == nil, let before, before != now { missedWakeups += 1 }
+            progress(now)
+            if now.isFinished || deadline.isPast { return now }
+            before = now
+            rang = bell.wait(until: deadline, again: again) || again != nil
+        }
+    }
+
+    /// Jobs among those joined that ended dead, or were cancelled while it waited; newest first, at most `limit`.
+    /// For queues these are the dead ones that the queue still holds, whenever they died.
+    public func failures(limit: Int) throws(SpoolError) -> [Int64] {
+        switch target {
+        case .jobs: return Array(finishedBadly.prefix(limit))
+        case .all: return try failures(in: nil, limit, .max)
+        case .queue(let queue): return try failures(in: queue, limit, .max)
+        case .upTo(let queue, let last): return try failures(in: queue, limit, last)
+        }
+    }
+
+    private func failures(
+        in queue: String?, _ limit: Int, _ last: Int64
+    ) throws(SpoolError) -> [Int64] {
+        let now = try store.counts(queue: queue)
+        let cancelled = max(0, now.cancelled - base.cancelled)
+        var ids = try store.failed(queue: queue, states: [.dead], limit: limit)
+        ids += try store.failed(queue: queue, states: [.cancelled], limit: min(limit, cancelled))
+        return Array(ids.filter { $0 <= last }.prefix(limit))
+    }
+}
+
+extension UnixTime {
+    fileprivate static let far = UnixTime(microseconds: .max)
+}
+
+extension Store {
+    func isUnfinished(_ id: Int64) throws(SpoolError) -> Bool {
+        let select = try statement(
+            "SELECT 1 FROM job WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM finished WHERE id = ?1)")
+        select.bind(1, id)
+        defer { select.reset() }
+        return try select.step()
+    }
+
+    /// Some unfinished job with an id up to `last`. Ready jobs of one priority stand in the order of their ids, so that
+    /// the first of each priority decides.
+    func unfinishedJob(queue: String?, upTo last: Int64) throws(SpoolError) -> Int64? {
+        for lane in try lanes() where queue == nil || lane.queue == queue {
+            if let id = try firstReady(lane.id, upTo: last) { return id }
+            let others = try statement(
+                """
+                SELECT id FROM running WHERE lane = ?1 AND id <= ?2
+                UNION ALL SELECT id FROM scheduled WHERE lane = ?1 AND id <= ?2 LIMIT 1
+                """)
+            others.bind(1, lane.id)
+            others.bind(2, last)
+            defer { others.reset() }
+            if try others.step() { return others.int(0) }
+        }
+        return nil
+    }
+
+    private func firstReady(_ lane: Int64, upTo last: Int64) throws(SpoolError) -> Int64? {
+        let select = try statement(
+            """
+            SELECT priority, id FROM ready WHERE lane = ?1 AND priority > ?2 ORDER BY priority, id LIMIT 1
+            """)
+        var priority: Int64 = -1
+        while true {
+            select.bind(1, lane)
+            select.bind(2, priority)
+            guard try select.step() else { return nil }
+            let id = select.int(1)
+            priority = select.int(0)
+            select.reset()
+            if id <= last { return id }
+        }
+    }
+}

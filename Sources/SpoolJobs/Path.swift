@@ -1,0 +1,122 @@
+// Path.swift - looking at files without opening them, and the few calls that make them safe.
+
+private import Glibc
+internal import SpoolThreads
+
+enum Path {
+    /// What stands at a path, seen through symbolic links.
+    enum Entry: Equatable {
+        case missing, directory, other
+        case file(size: Int, links: Int)
+        case unreachable(errno: Int32)
+    }
+
+    static func entry(_ path: String) -> Entry {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            return errno == ENOENT ? .missing : .unreachable(errno: errno)
+        }
+        switch status.st_mode & S_IFMT {
+        case S_IFREG: return .file(size: Int(status.st_size), links: Int(status.st_nlink))
+        case S_IFDIR: return .directory
+        default: return .other
+        }
+    }
+
+    static func size(_ path: String) -> Int? {
+        guard case .file(let size, _) = entry(path) else { return nil }
+        return size
+    }
+
+    /// The path without symbolic links. A last part that does not exist yet is kept.
+    static func canonical(_ path: String) -> String {
+        if let real = resolved(path) { return real }
+        let cut = path.lastIndex(of: "/")
+        let parent = cut.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        let name = cut.map { String(path[path.index(after: $0)...]) } ?? path
+        guard let real = resolved(parent) else { return path }
+        return real == "/" ? "/" + name : real + "/" + name
+    }
+
+    private static func resolved(_ path: String) -> String? {
+        guard let real = realpath(path, nil) else { return nil }
+        defer { free(real) }
+        return String(cString: real)
+    }
+
+    static func parent(_ path: String) -> String {
+        guard let cut = path.lastIndex(of: "/") else { return "." }
+        return cut == path.startIndex ? "/" : String(path[..<cut])
+    }
+
+    /// Makes a directory and the missing ones above it, all 0700.
+    static func makeDirectory(_ path: String) throws(SpoolError) {
+        if mkdir(path, 0o700) == 0 {
+            chmod(path, 0o700)
+            return
+        }
+        if errno == ENOENT, parent(path) != path {
+            try makeDirectory(parent(path))
+            if mkdir(path, 0o700) == 0 { return }
+        }
+        guard errno == EEXIST else { throw creation(path) }
+    }
+
+    /// Makes an empty file that only its owner can read, for SQLite to fill.
+    static func makePrivateFile(_ path: String) throws(SpoolError) {
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw creation(path) }
+        close(descriptor)
+    }
+
+    private static func creation(_ path: String) -> SpoolError {
+        errno == ENOSPC || errno == EDQUOT
+            ? .diskFull(path: path, doing: "making the directory failed")
+            : .cannotCreate(path: path, why: SpoolError.reason(errno))
+    }
+
+    /// Removes a file; one that is not there is removed already.
+    static func remove(_ path: String) { unlink(path) }
+
+    /// The names of the files in a directory; none if it cannot be read.
+    static func names(in directory: String) -> [String] {
+        guard let stream = opendir(directory) else { return [] }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    /// Makes the name of a new file durable.
+    static func syncDirectory(of path: String) throws(SpoolError) {
+        let directory = open(parent(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { return }  // a directory that may be written but not read: nothing to be done
+        defer { close(directory) }
+        guard fsync(directory) == 0 || errno == EINVAL || errno == EROFS else {
+            throw .inputOutput(
+                path: parent(path), doing: "syncing it", detail: SpoolError.reason(errno))
+        }
+    }
+
+    static func isOnReadOnlyFileSystem(_ path: String) -> Bool {
+        var status = statvfs()
+        return statvfs(path, &status) == 0 && status.f_flag & UInt(ST_RDONLY) != 0
+    }
+
+    /// The first bytes of a file that is no database, for the message. Never call it on a database that is in use.
+    static func beginning(_ path: String) -> String {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return "" }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: 4)
+        let count = max(0, read(descriptor, &bytes, 4))
+        return String(
+            decoding: bytes[..<count].map { (0x20..<0x7f).contains($0) ? $0 : UInt8(ascii: ".") },
+            as: UTF8.self)
+    }
+}

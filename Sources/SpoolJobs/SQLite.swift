@@ -1,0 +1,252 @@
+// SQLite.swift - a thin wrapper of SQLite's C API: connections, prepared statements, and its errors in our words.
+//
+// One connection belongs to one thread at a time and never crosses a fork (sqlite.org/howtocorrupt.html, 2.6).
+
+private import CSQLite
+internal import SpoolThreads
+
+/// A connection. Every one has the settings that make Spool's promises true, so there is no other way to open one.
+final class Connection {
+    let path: String
+    fileprivate let handle: OpaquePointer
+
+    enum Access { case existing, immutable }
+
+    init(_ path: String, _ access: Access) throws(SpoolError) {
+        self.path = path
+        Connection.configureOnce()
+        var flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE
+        var name = path
+        switch access {
+        case .existing: break
+        case .immutable:
+            flags |= SQLITE_OPEN_URI
+            name = "file:" + Connection.escaped(path) + "?immutable=1"
+        }
+        var opened: OpaquePointer?
+        let status = sqlite3_open_v2(name, &opened, flags, nil)
+        guard status == SQLITE_OK, let opened else {
+            let error = SQLiteFailure(status, opened).error(path, doing: "opening it")
+            sqlite3_close_v2(opened)
+            throw error
+        }
+        handle = opened
+        try settle()
+    }
+
+    deinit { sqlite3_close_v2(handle) }
+
+    /// Auto-checkpoints race with commits of other connections (the WAL-reset bug, up to SQLite 3.51.2): never here.
+    private func settle() throws(SpoolError) {
+        sqlite3_wal_autocheckpoint(handle, 0)
+        _ = spool_sqlite_no_checkpoint_on_close(handle)
+        sqlite3_busy_handler(handle, { _, tries in Connection.waitForGuest(tries) }, nil)
+        try execute(
+            "PRAGMA synchronous=EXTRA; PRAGMA secure_delete=OFF; PRAGMA temp_store=MEMORY;"
+                + "PRAGMA cache_size=-16384; PRAGMA foreign_keys=OFF")
+    }
+
+    private static func configureOnce() { _ = configured }
+    private static let configured: Int32 = spool_sqlite_no_memory_statistics()
+
+    /// Spool's own writers queue at the gate; only a guest that writes without it can make SQLite busy.
+    private static func waitForGuest(_ tries: Int32) -> Int32 {
+        guard tries < 20_000 else { return 0 }
+        Pause.briefly(upTo: .milliseconds(1))
+        return 1
+    }
+
+    private static func escaped(_ path: String) -> String {
+        var out = ""
+        for character in path.unicodeScalars {
+            switch character {
+            case "?": out += "%3f"
+            case "#": out += "%23"
+            case "%": out += "%25"
+            default: out.unicodeScalars.append(character)
+            }
+        }
+        return out
+    }
+
+    /// Runs statements that give no rows that matter.
+    func execute(_ sql: String) throws(SpoolError) {
+        guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else {
+            throw failure("preparing it")
+        }
+    }
+
+    func prepare(_ sql: StaticString) throws(SpoolError) -> Statement {
+        try Statement(sql, self)
+    }
+
+    /// How many rows the last INSERT, UPDATE or DELETE changed.
+    var changes: Int { Int(sqlite3_changes(handle)) }
+
+    /// False inside BEGIN ... COMMIT.
+    var isAutocommit: Bool { sqlite3_get_autocommit(handle) != 0 }
+
+    /// Keeps the WAL's length: overwriting commits twice as fast as appending.
+    func keepWAL() {
+        var on: Int32 = 1
+        sqlite3_file_control(handle, "main", SQLITE_FCNTL_PERSIST_WAL, &on)
+    }
+
+    /// Copies what can be copied of the WAL into the database. The caller holds the write lock on another connection.
+    func checkpointPassive() throws(SpoolError) -> (log: Int, copied: Int) {
+        var log: Int32 = 0
+        var copied: Int32 = 0
+        let status = sqlite3_wal_checkpoint_v2(
+            handle, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &copied)
+        guard status == SQLITE_OK else { throw failure("copying its write-ahead log") }
+        return (Int(log), Int(copied))
+    }
+
+    /// Pages in the WAL after the last commit of this connection.
+    func countPages(into pages: UnsafeMutablePointer<Int32>) {
+        sqlite3_wal_hook(
+            handle,
+            { context, _, _, count in
+                context?.assumingMemoryBound(to: Int32.self).pointee = count
+                return SQLITE_OK
+            }, pages)
+    }
+
+    func failure(_ doing: String) -> SpoolError {
+        SQLiteFailure(sqlite3_extended_errcode(handle), handle).error(path, doing: doing)
+    }
+}
+
+/// A result code of SQLite, and what it means for somebody who does not know SQLite.
+struct SQLiteFailure {
+    let code: Int32
+    let text: String
+
+    init(_ code: Int32, _ handle: OpaquePointer?) {
+        self.code = code
+        text =
+            handle.map { String(cString: sqlite3_errmsg($0)) }
+            ?? String(cString: sqlite3_errstr(code))
+    }
+
+    func error(_ path: String, doing: String) -> SpoolError {
+        switch code & 0xff {
+        case SQLITE_FULL: .diskFull(path: path, doing: doing + " failed")
+        case SQLITE_CORRUPT: .storeCorrupt(path: path, detail: text)
+        case SQLITE_NOTADB: .notAStore(path: path, why: "is not a SQLite database")
+        case SQLITE_READONLY: .readOnly(path: path)
+        case SQLITE_BUSY, SQLITE_LOCKED: .locked(path: path)
+        case SQLITE_IOERR: ioError(path, doing: doing)
+        case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_AUTH:
+            .inputOutput(path: path, doing: doing, detail: text)
+        case SQLITE_CONSTRAINT: .storeCorrupt(path: path, detail: text)
+        default: .inputOutput(path: path, doing: doing, detail: "\(text) (SQLite \(code))")
+        }
+    }
+
+    /// After a failed sync nobody knows what is on the disk: the transaction may be there after a restart.
+    private func ioError(_ path: String, doing: String) -> SpoolError {
+        let unknown = [SQLITE_IOERR | (4 << 8), SQLITE_IOERR | (5 << 8)]  // FSYNC, DIR_FSYNC
+        return unknown.contains(code)
+            ? .outcomeUnknown(path: path, doing: doing, detail: text)
+            : .inputOutput(path: path, doing: doing, detail: text)
+    }
+}
+
+/// A prepared statement: bind, step, read, reset.
+final class Statement {
+    private let handle: OpaquePointer
+    private unowned let connection: Connection
+
+    fileprivate init(_ sql: StaticString, _ connection: Connection) throws(SpoolError) {
+        var prepared: OpaquePointer?
+        let status = sql.utf8Start.withMemoryRebound(
+            to: CChar.self, capacity: sql.utf8CodeUnitCount
+        ) {
+            sqlite3_prepare_v3(
+                connection.handle, $0, Int32(sql.utf8CodeUnitCount),
+                UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil)
+        }
+        guard status == SQLITE_OK, let prepared else {
+            throw connection.failure("reading its tables")
+        }
+        handle = prepared
+        self.connection = connection
+    }
+
+    deinit { sqlite3_finalize(handle) }
+
+    func bind(_ index: Int32, _ value: Int64) { sqlite3_bind_int64(handle, index, value) }
+    func bind(_ index: Int32, _ value: Int) { sqlite3_bind_int64(handle, index, Int64(value)) }
+    func bindNull(_ index: Int32) { sqlite3_bind_null(handle, index) }
+
+    func bind(_ index: Int32, _ value: Int64?) {
+        if let value { bind(index, value) } else { bindNull(index) }
+    }
+
+    func bind(_ index: Int32, _ text: String) {
+        var text = text
+        text.withUTF8 { bindText(index, UnsafeRawBufferPointer($0)) }
+    }
+
+    func bind(_ index: Int32, _ text: String?) {
+        if let text { bind(index, text) } else { bindNull(index) }
+    }
+
+    func bindText(_ index: Int32, _ bytes: UnsafeRawBufferPointer) {
+        let start = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
+        _ = spool_sqlite_bind_text(handle, index, start ?? Statement.nothing, Int32(bytes.count))
+    }
+
+    func bindBlob(_ index: Int32, _ bytes: UnsafeRawBufferPointer) {
+        _ = spool_sqlite_bind_blob(
+            handle, index, bytes.baseAddress ?? UnsafeRawPointer(Statement.nothing),
+            Int32(bytes.count))
+    }
+
+    /// A pointer for empty text and blobs: a nil one would bind NULL.
+    private nonisolated(unsafe) static let nothing: UnsafePointer<CChar> = {
+        let byte = UnsafeMutablePointer<CChar>.allocate(capacity: 1)
+        byte.initialize(to: 0)
+        return UnsafePointer(byte)
+    }()
+
+    /// True: a row is there to be read. False: done, and reset for the next use.
+    func step(_ doing: @autoclosure () -> String = "reading it") throws(SpoolError) -> Bool {
+        switch sqlite3_step(handle) {
+        case SQLITE_ROW: return true
+        case SQLITE_DONE:
+            sqlite3_reset(handle)
+            return false
+        default:
+            let error = connection.failure(doing())
+            sqlite3_reset(handle)
+            throw error
+        }
+    }
+
+    /// Runs a statement that gives no row.
+    func run(_ doing: @autoclosure () -> String = "writing it") throws(SpoolError) {
+        while try step(doing()) {}
+    }
+
+    func reset() { sqlite3_reset(handle) }
+
+    func int(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
+
+    func optionalInt(_ column: Int32) -> Int64? {
+        isNull(column) ? nil : sqlite3_column_int64(handle, column)
+    }
+
+    func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
+    func isText(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_TEXT }
+
+    func bytes(_ column: Int32) -> [UInt8] {
+        guard let start = sqlite3_column_blob(handle, column) else { return [] }
+        return [UInt8](
+            UnsafeRawBufferPointer(start: start, count: Int(sqlite3_column_bytes(handle, column))))
+    }
+
+    func text(_ column: Int32) -> String { String(decoding: bytes(column), as: UTF8.self) }
+    func optionalText(_ column: Int32) -> String? { isNull(column) ? nil : text(column) }
+}

@@ -1,0 +1,31 @@
+// Spelling.swift - "did you mean": the nearest of the words that would have been right.
+
+/// Suggestions for mistyped words.
+public enum Spelling {
+    /// The candidate that is fewest edits away, if it is near enough to be meant: a third of the word at most.
+    public static func nearest(to word: String, among candidates: [String]) -> String? {
+        let word = Array(word)
+        let scored = candidates.map { ($0, distance(word, Array($0))) }
+        guard let best = scored.min(by: { $0.1 < $1.1 }) else { return nil }
+        return best.1 <= max(1, (word.count + 1) / 3) ? best.0 : nil
+    }
+
+    /// Edits from one word to the other, a swap of neighbours counting as one (Damerau 1964, restricted).
+    static func distance(_ a: [Character], _ b: [Character]) -> Int {
+        guard !a.isEmpty, !b.isEmpty else { return max(a.count, b.count) }
+        var before = [Int](repeating: 0, count: b.count + 1)
+        var last = Array(0...b.count)
+        for i in 1...a.count {
+            var row = [i] + [Int](repeating: 0, count: b.count)
+            for j in 1...b.count {
+                let change = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)
+                row[j] = min(change, last[j] + 1, row[j - 1] + 1)
+                if i > 1, j > 1, a[i - 1] == b[j - 2], a[i - 2] == b[j - 1] {
+                    row[j] = min(row[j], before[j - 2] + 1)
+                }
+            }
+            (before, last) = (last, row)
+        }
+        return last[b.count]
+    }
+}

@@ -1,0 +1,91 @@
+// StoreCheck.swift - is the file sound? SQLite's own checks, and Spool's conservation law: every job stands in exactly
+// one state, and the counters say so.
+
+public import SpoolThreads
+
+extension Store {
+    /// Looks at everything and changes nothing. Takes time in proportion to the file.
+    /// - Returns: One sentence for each problem; empty when the store is sound.
+    public func check() throws(SpoolError) -> [String] {
+        var problems = try texts("PRAGMA integrity_check").filter { $0 != "ok" }
+        problems += try texts("SELECT DISTINCT \"table\" FROM pragma_foreign_key_check").map {
+            "the table \($0) points to rows that do not exist"
+        }
+        if try texts("PRAGMA journal_mode") != ["wal"] {
+            problems.append("the journal mode is not WAL: somebody changed it")
+        }
+        problems += try checkPlaces()
+        problems += try checkCounters()
+        problems += try checkClaims()
+        return problems
+    }
+
+    private func checkPlaces() throws(SpoolError) -> [String] {
+        let select = try statement(
+            """
+            SELECT j.id, (y.id IS NOT NULL) + (s.id IS NOT NULL) + (r.id IS NOT NULL) + (f.id IS NOT NULL) AS places
+            FROM job j LEFT JOIN ready y ON y.lane = j.lane AND y.priority = j.priority AND y.id = j.id
+              LEFT JOIN scheduled s ON s.id = j.id LEFT JOIN running r ON r.id = j.id
+              LEFT JOIN finished f ON f.id = j.id WHERE places <> 1 LIMIT 20
+            """)
+        var problems: [String] = []
+        while try select.step() {
+            problems.append("job \(select.int(0)) stands in \(select.int(1)) states instead of one")
+        }
+        let orphans = try statement(
+            """
+            SELECT id FROM (SELECT id FROM ready UNION ALL SELECT id FROM scheduled UNION ALL SELECT id FROM running
+              UNION ALL SELECT id FROM finished) WHERE id NOT IN (SELECT id FROM job) LIMIT 20
+            """)
+        while try orphans.step() {
+            problems.append("job \(orphans.int(0)) has a state but no facts")
+        }
+        return problems
+    }
+
+    private func checkCounters() throws(SpoolError) -> [String] {
+        let select = try statement(
+            """
+            SELECT l.id, (SELECT count(*) FROM ready WHERE lane = l.id),
+              (SELECT count(*) FROM scheduled WHERE lane = l.id AND attempt = 0),
+              (SELECT count(*) FROM scheduled WHERE lane = l.id AND attempt > 0),
+              (SELECT count(*) FROM running WHERE lane = l.id),
+              (SELECT count(*) FROM finished WHERE lane = l.id AND outcome = 1),
+              (SELECT count(*) FROM finished WHERE lane = l.id AND outcome = 2),
+              (SELECT count(*) FROM finished WHERE lane = l.id AND outcome = 3) FROM lane l
+            """)
+        var counted: Tally = [:]
+        while try select.step() { counted[select.int(0)] = Counts(select, from: 1) }
+        return try lanes().filter { $0.counts != counted[$0.id] }.map { lane in
+            let of = lane.kind.isEmpty ? "commands" : lane.kind
+            return "the counters of \(of) in queue \(lane.queue) do not match its jobs"
+        }
+    }
+
+    private func checkClaims() throws(SpoolError) -> [String] {
+        let select = try statement(
+            """
+            SELECT r.id FROM running r LEFT JOIN owner o ON o.id = r.owner
+            WHERE o.id IS NULL OR o.ended IS NOT NULL LIMIT 20
+            """)
+        var problems: [String] = []
+        while try select.step() {
+            problems.append("job \(select.int(0)) runs under a worker that has ended")
+        }
+        return problems
+    }
+
+    private func texts(_ sql: StaticString) throws(SpoolError) -> [String] {
+        let select = try statement(sql)
+        var found: [String] = []
+        while try select.step() { found.append(select.text(0)) }
+        return found
+    }
+
+    /// Whether another connection has committed since the last call with the same memory.
+    func dataVersion() throws(SpoolError) -> Int64 {
+        let select = try statement("PRAGMA data_version")
+        defer { select.reset() }
+        return try select.step() ? select.int(0) : 0
+    }
+}

@@ -1,0 +1,309 @@
+// StoreExchange.swift - "finish k, take n" in one transaction: the hot path of every worker.
+//
+// A claim takes the first rows of a lane in (priority, id) order, which is a range of the ready table's key: two range
+// statements move any number of jobs. Several lanes are merged by taking from the best one up to the head of the next.
+
+public import SpoolThreads
+
+/// A lane as it stands at the beginning of an exchange.
+struct Lane {
+    var id: Int64
+    var queue: String
+    var kind: String
+    var isPaused: Bool
+    var counts: Counts
+}
+
+/// A job's place in the order of a lane.
+private struct Rank: Comparable {
+    var priority: Int64
+    var id: Int64
+
+    static let last = Rank(priority: .max, id: .max)
+
+    static func < (a: Rank, b: Rank) -> Bool { (a.priority, a.id) < (b.priority, b.id) }
+}
+
+extension Store {
+    /// A claim stops early when the bodies that it would carry pass this many bytes.
+    static var claimBytes: Int { 8 << 20 }
+
+    /// Settles outcomes, makes due jobs ready, and claims up to `take` more, all in one durable transaction. Writes
+    /// nothing when there is nothing to settle and nothing to take.
+    /// - Parameters:
+    ///   - owner: From ``register(name:consumers:queues:now:)``.
+    ///   - random: In 0 ..< 1: spreads retries, draws queues by weight.
+    public func exchange(
+        owner: Int64, settle outcomes: [Outcome], take: Int, from selection: Selection,
+        now: UnixTime,
+        random: () -> Double
+    ) throws(SpoolError) -> Exchange {
+        if outcomes.isEmpty {
+            let seen = try look(owner: owner, selection)
+            let isDue = seen.nextDue.map { $0 <= now } ?? false
+            if !isDue, take == 0 || seen.takeable == 0 { return seen }
+        }
+        return try write("claiming jobs") { () throws(SpoolError) in
+            try exchangeRows(owner, outcomes, take, selection, now, random)
+        }
+    }
+
+    private func exchangeRows(
+        _ owner: Int64, _ outcomes: [Outcome], _ take: Int, _ selection: Selection, _ now: UnixTime,
+        _ random: () -> Double
+    ) throws(SpoolError) -> Exchange {
+        var tally: Tally = [:]
+        let promoted = try promoteDue(now, &tally)
+        let asked = outcomes.isEmpty ? [:] : try cancellationsByJob()
+        var settled: [Move?] = []
+        settled.reserveCapacity(outcomes.count)
+        for outcome in outcomes {
+            settled.append(
+                try settle(outcome, cancelling: asked[outcome.claim.job], now, random(), &tally))
+        }
+        let lanes = try lanes(adding: tally)
+        let claimed =
+            take > 0 ? try claim(owner, take, selection, lanes, now, random, &tally) : []
+        try apply(tally)
+        if !settled.isEmpty { ring(.settled) }
+        if promoted > 0 || settled.contains(where: { $0?.state == .ready }) { ring(.arrived) }
+        var result = try look(owner: owner, selection)
+        result.settled = settled
+        result.claimed = claimed
+        return result
+    }
+
+    /// What the store holds for a worker, without claiming.
+    private func look(owner: Int64, _ selection: Selection) throws(SpoolError) -> Exchange {
+        var result = Exchange(
+            settled: [], claimed: [], cancellations: try cancellations(owner: owner),
+            nextDue: try nextDue(), counts: Counts(), takeable: 0)
+        for lane in try lanes() where selection.includes(lane.queue) && selection.canDo(lane.kind) {
+            result.counts = result.counts + lane.counts
+            if !lane.isPaused { result.takeable += lane.counts.ready }
+        }
+        return result
+    }
+
+    func lanes(adding tally: Tally = [:]) throws(SpoolError) -> [Lane] {
+        let select = try statement(
+            """
+            SELECT l.id, q.name, l.kind, q.paused_at IS NOT NULL, l.ready, l.scheduled, l.retrying, l.running,
+              l.done, l.dead, l.cancelled FROM lane l JOIN queue q ON q.id = l.queue
+            """)
+        var lanes: [Lane] = []
+        while try select.step() {
+            let id = select.int(0)
+            lanes.append(
+                Lane(
+                    id: id, queue: select.text(1), kind: select.text(2),
+                    isPaused: select.int(3) != 0,
+                    counts: Counts(select, from: 4) + (tally[id] ?? Counts())))
+        }
+        return lanes
+    }
+
+    // MARK: - Due jobs
+
+    /// Makes jobs ready whose time has come, at most a thousand at once.
+    private func promoteDue(_ now: UnixTime, _ tally: inout Tally) throws(SpoolError) -> Int {
+        guard let due = try nextDue(), due <= now else { return 0 }
+        let select = try statement(
+            """
+            SELECT due, id, lane, priority, attempt, failures, deaths FROM scheduled WHERE due <= ?1
+            ORDER BY due, id LIMIT 1000
+            """)
+        select.bind(1, now.microseconds)
+        var rows: [(due: Int64, id: Int64, lane: Int64, priority: Int, history: History)] = []
+        while try select.step() {
+            rows.append(
+                (
+                    select.int(0), select.int(1), select.int(2), Int(select.int(3)),
+                    History(select, from: 4)
+                ))
+        }
+        let delete = try statement("DELETE FROM scheduled WHERE due = ?1 AND id = ?2")
+        for row in rows {
+            delete.bind(1, row.due)
+            delete.bind(2, row.id)
+            try delete.run()
+            try place(.ready(row.history), row.id, lane: row.lane, priority: row.priority)
+            let before: State = row.history.attempt > 0 ? .retrying : .scheduled
+            tally[row.lane, default: Counts()].add(-1, before)
+            tally[row.lane, default: Counts()].add(1, .ready)
+        }
+        return rows.count
+    }
+
+    func nextDue() throws(SpoolError) -> UnixTime? {
+        let select = try statement("SELECT due FROM scheduled ORDER BY due LIMIT 1")
+        defer { select.reset() }
+        return try select.step() ? UnixTime(microseconds: select.int(0)) : nil
+    }
+
+    // MARK: - Claiming
+
+    private func claim(
+        _ owner: Int64, _ take: Int, _ selection: Selection, _ lanes: [Lane], _ now: UnixTime,
+        _ random: () -> Double, _ tally: inout Tally
+    ) throws(SpoolError) -> [ClaimedJob] {
+        var claimed: [ClaimedJob] = []
+        var room = Store.claimBytes
+        for group in groups(lanes, selection, random) {
+            var heads = try group.map { lane throws(SpoolError) in (lane, try head(of: lane.id)) }
+            while claimed.count < take, room > 0 {
+                heads.sort { ($0.1 ?? .last) < ($1.1 ?? .last) }
+                guard let (lane, best) = heads.first, best != nil else { break }
+                let bound = heads.count > 1 ? heads[1].1 ?? .last : .last
+                let count = try takeRun(
+                    lane, take - claimed.count, below: bound, owner, now, &room, &claimed)
+                tally[lane.id, default: Counts()].add(-count, .ready)
+                tally[lane.id, default: Counts()].add(count, .running)
+                heads[0].1 = claimed.count < take ? try head(of: lane.id) : nil
+            }
+        }
+        return claimed
+    }
+
+    /// The lanes that are taken from together, in order of preference.
+    private func groups(_ lanes: [Lane], _ selection: Selection, _ random: () -> Double) -> [[Lane]]
+    {
+        let open = lanes.filter {
+            !$0.isPaused && $0.counts.ready > 0 && selection.includes($0.queue)
+                && selection.canDo($0.kind)
+        }
+        guard !selection.queues.isEmpty else { return [open] }
+        return selection.order(random).map { queue in open.filter { $0.queue == queue } }
+    }
+
+    private func head(of lane: Int64) throws(SpoolError) -> Rank? {
+        let select = try statement(
+            "SELECT priority, id FROM ready WHERE lane = ?1 ORDER BY priority, id LIMIT 1")
+        select.bind(1, lane)
+        defer { select.reset() }
+        return try select.step() ? Rank(priority: select.int(0), id: select.int(1)) : nil
+    }
+
+    /// Takes a run of the first jobs of one lane, up to another lane's head.
+    private func takeRun(
+        _ lane: Lane, _ take: Int, below bound: Rank, _ owner: Int64, _ now: UnixTime,
+        _ room: inout Int,
+        _ claimed: inout [ClaimedJob]
+    ) throws(SpoolError) -> Int {
+        let select = try statement(
+            """
+            SELECT r.priority, r.id, r.attempt, j.retries, j.timeout, j.place, j.command, j.body
+            FROM ready r CROSS JOIN job j ON j.id = r.id
+            WHERE r.lane = ?1 AND (r.priority, r.id) < (?3, ?4) ORDER BY r.priority, r.id LIMIT ?2
+            """)
+        select.bind(1, lane.id)
+        select.bind(2, take)
+        select.bind(3, bound.priority)
+        select.bind(4, bound.id)
+        var last = Rank(priority: 0, id: 0)
+        var count = 0
+        while room > 0 {
+            guard try select.step() else { break }
+            last = Rank(priority: select.int(0), id: select.int(1))
+            let job = ClaimedJob(select, lane, owner)
+            room -= job.body.count
+            claimed.append(job)
+            count += 1
+        }
+        select.reset()
+        try moveToRunning(lane.id, upTo: last, owner, now, count)
+        return count
+    }
+
+    private func moveToRunning(
+        _ lane: Int64, upTo last: Rank, _ owner: Int64, _ now: UnixTime, _ count: Int
+    ) throws(SpoolError) {
+        let insert = try statement(
+            """
+            INSERT INTO running(id, lane, owner, attempt, failures, deaths, started)
+            SELECT id, lane, ?4, attempt + 1, failures, deaths, ?5 FROM ready
+            WHERE lane = ?1 AND (priority, id) <= (?2, ?3) ORDER BY priority, id
+            """)
+        insert.bind(1, lane)
+        insert.bind(2, last.priority)
+        insert.bind(3, last.id)
+        insert.bind(4, owner)
+        insert.bind(5, now.microseconds)
+        try insert.run("claiming jobs")
+        let delete = try statement(
+            "DELETE FROM ready WHERE lane = ?1 AND (priority, id) <= (?2, ?3)")
+        delete.bind(1, lane)
+        delete.bind(2, last.priority)
+        delete.bind(3, last.id)
+        try delete.run("claiming jobs")
+        guard connection.changes == count else {
+            throw .storeCorrupt(
+                path: files.database, detail: "a claim of \(count) jobs moved \(connection.changes)"
+            )
+        }
+    }
+
+    // MARK: - Cancellations
+
+    private func cancellations(owner: Int64) throws(SpoolError) -> [Cancellation] {
+        let select = try statement(
+            """
+            SELECT c.id, c.attempt, c.signal, c.grace FROM cancellation c
+            JOIN running r ON r.id = c.id AND r.attempt = c.attempt WHERE r.owner = ?1
+            """)
+        select.bind(1, owner)
+        var found: [Cancellation] = []
+        while try select.step() {
+            found.append(
+                Cancellation(
+                    job: select.int(0), attempt: Int(select.int(1)), signal: Int32(select.int(2)),
+                    grace: .microseconds(select.int(3))))
+        }
+        return found
+    }
+
+    /// Job and attempt of every running job that somebody wants stopped: nearly always none.
+    func cancellationsByJob() throws(SpoolError) -> [Int64: Int] {
+        let select = try statement("SELECT id, attempt FROM cancellation")
+        var found: [Int64: Int] = [:]
+        while try select.step() { found[select.int(0)] = Int(select.int(1)) }
+        return found
+    }
+}
+
+extension ClaimedJob {
+    fileprivate init(_ row: Statement, _ lane: Lane, _ owner: Int64) {
+        let isTyped = !lane.kind.isEmpty
+        self.init(
+            claim: Claim(job: row.int(1), attempt: Int(row.int(2)) + 1, owner: owner),
+            queue: lane.queue,
+            work: isTyped ? .kind(lane.kind) : .command(Words.parse(row.bytes(6))),
+            body: Body(row, 7), priority: Int(row.int(0)),
+            timeout: row.optionalInt(4).map { .microseconds($0) },
+            maxAttempts: Int(row.int(3)) + 1, place: row.optionalInt(5))
+    }
+}
+
+extension Body {
+    init(_ row: Statement, _ column: Int32) {
+        if row.isNull(column) {
+            self = .none
+        } else if row.isText(column) {
+            self = .json(row.text(column))
+        } else {
+            self = .bytes(row.bytes(column))
+        }
+    }
+}
+
+extension Counts {
+    init(_ row: Statement, from column: Int32) {
+        ready = Int(row.int(column))
+        scheduled = Int(row.int(column + 1))
+        retrying = Int(row.int(column + 2))
+        running = Int(row.int(column + 3))
+        done = Int(row.int(column + 4))
+        dead = Int(row.int(column + 5))
+        cancelled = Int(row.int(column + 6))
+    }
+}

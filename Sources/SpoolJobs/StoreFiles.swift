@@ -1,0 +1,108 @@
+// StoreFiles.swift - where the files of a store are, and the locks on them.
+//
+// Nothing but SQLite opens the database, its -wal and its -shm: closing any descriptor of theirs would drop the
+// process's locks. What Spool needs besides stands in a directory of its own beside the database:
+//
+//   FILE-spool/gate      flock(2) around each write transaction: writers queue instead of finding SQLite busy
+//   FILE-spool/live      one locked byte per owner: the kernel drops it when the owner dies
+//   FILE-spool/arrived   doorbell: work may be there        FILE-spool/settled   doorbell: something finished
+//   FILE-spool/logs/     ID.ATTEMPT.log and .idx: what the commands printed
+
+private import CSpool
+private import Glibc
+internal import SpoolThreads
+
+/// Where the files of a store are.
+public struct StoreFiles: Hashable, Sendable {
+    /// The database itself, without symbolic links: all processes must agree on the files beside it.
+    public let database: String
+
+    public init(_ database: String) { self.database = database }
+
+    /// FILE-spool, mode 0700.
+    public var directory: String { database + "-spool" }
+    public var gate: String { directory + "/gate" }
+    public var live: String { directory + "/live" }
+    public var arrived: String { directory + "/arrived" }
+    public var settled: String { directory + "/settled" }
+    public var logs: String { directory + "/logs" }
+    var newDatabase: String { directory + "/new.db" }
+
+    /// What an attempt printed: both streams in the order in which they came.
+    public func log(_ job: Int64, attempt: Int) -> String { "\(logs)/\(job).\(attempt).log" }
+
+    /// Which parts of the log came when, and from which stream: 16-byte records.
+    public func logIndex(_ job: Int64, attempt: Int) -> String { "\(logs)/\(job).\(attempt).idx" }
+}
+
+/// A descriptor that is closed with its owner.
+final class File {
+    let descriptor: Int32
+
+    private init(_ descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    /// Opens a side file, made if it is missing: mode 0600 whatever the umask, never through a symbolic link.
+    static func side(_ path: String) throws(SpoolError) -> File {
+        var descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+        if descriptor < 0, errno == ENOENT {
+            descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            if descriptor >= 0 { fchmod(descriptor, 0o600) }
+        }
+        guard descriptor >= 0 else { throw File.failure(path, "opening it") }
+        return File(descriptor)
+    }
+
+    static func failure(_ path: String, _ doing: String) -> SpoolError {
+        switch errno {
+        case EACCES, EPERM, EROFS: .readOnly(path: path)
+        case ENOSPC, EDQUOT: .diskFull(path: path, doing: doing + " failed")
+        default: .inputOutput(path: path, doing: doing, detail: SpoolError.reason(errno))
+        }
+    }
+
+    /// Anything written is seen by whoever watches the file; the byte itself means nothing.
+    func ring() {
+        var byte: UInt8 = 1
+        _ = pwrite(descriptor, &byte, 1, 0)
+    }
+}
+
+/// The gate in front of the write lock. flock(2) queues its waiters in the kernel: no polling, no starvation.
+final class Gate {
+    private let file: File
+
+    init(_ path: String) throws(SpoolError) { file = try File.side(path) }
+
+    func enter() throws(SpoolError) {
+        while flock(file.descriptor, LOCK_EX) != 0 {
+            guard errno == EINTR else { throw .system(call: "flock", errno: errno) }
+        }
+    }
+
+    func leave() { flock(file.descriptor, LOCK_UN) }
+}
+
+/// Which owners live: each holds the byte of its number in one file.
+final class Lives {
+    private let held: File
+    private let probe: File
+
+    init(_ path: String) throws(SpoolError) {
+        held = try File.side(path)
+        // A second open file description: locks of the first would not conflict with its own probe.
+        probe = try File.side(path)
+    }
+
+    func begin(_ owner: Int64) throws(SpoolError) {
+        guard spool_lock_byte(held.descriptor, owner, Int32(F_WRLCK)) == 0 else {
+            throw .system(call: "fcntl(F_OFD_SETLK)", errno: errno)
+        }
+    }
+
+    func end(_ owner: Int64) { _ = spool_lock_byte(held.descriptor, owner, Int32(F_UNLCK)) }
+
+    /// In doubt it lives: a job is late rather than run twice.
+    func isAlive(_ owner: Int64) -> Bool { spool_byte_is_locked(probe.descriptor, owner) != 0 }
+}

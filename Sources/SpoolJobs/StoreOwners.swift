@@ -1,0 +1,127 @@
+// StoreOwners.swift - who claims jobs, and giving back what the dead ones held.
+//
+// An owner holds the lock on its own byte of the file live. The kernel drops it when the process dies, however it
+// dies, so a dead owner's jobs are ready for whoever looks next: there is no lease to sit out.
+
+private import Glibc
+public import SpoolThreads
+
+extension Store {
+    /// Makes this store an owner of claims, until its process dies or ``retire(owner:now:)``.
+    /// - Parameters:
+    ///   - name: What tables show as the worker; host:pid is usual.
+    ///   - queues: As given with -q; empty for all.
+    public func register(
+        name: String, consumers: Int, queues: String, now: UnixTime
+    ) throws(SpoolError) -> Int64 {
+        let lives = try openLives()
+        return try write("registering a worker") { () throws(SpoolError) in
+            let owner = try nextOwner()
+            // The lock comes before the row can be seen: nobody finds a registered owner without it.
+            try lives.begin(owner)
+            let insert = try statement(
+                "INSERT INTO owner(id, name, pid, consumers, queues, started) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+            )
+            insert.bind(1, owner)
+            insert.bind(2, name)
+            insert.bind(3, Int64(getpid()))
+            insert.bind(4, consumers)
+            insert.bind(5, queues)
+            insert.bind(6, now.microseconds)
+            try insert.run()
+            return owner
+        }
+    }
+
+    private func openLives() throws(SpoolError) -> Lives {
+        if let lives { return lives }
+        let opened = try Lives(files.live)
+        lives = opened
+        return opened
+    }
+
+    private func nextOwner() throws(SpoolError) -> Int64 {
+        let next = try statement(
+            "UPDATE spool SET next_owner = next_owner + 1 RETURNING next_owner - 1")
+        defer { next.reset() }
+        guard try next.step("registering a worker") else {
+            throw .storeCorrupt(path: files.database, detail: "the table spool is empty")
+        }
+        return next.int(0)
+    }
+
+    /// Releases what the owner still holds, attempts not counted, and ends it.
+    public func retire(owner: Int64, now: UnixTime) throws(SpoolError) {
+        try write("ending a worker") { () throws(SpoolError) in
+            if try end(owner, .released, error: nil, now) > 0 { ring(.arrived) }
+        }
+        lives?.end(owner)
+    }
+
+    /// Gives back the jobs of owners that died. Cheap when nobody did.
+    /// - Returns: How many jobs came back.
+    @discardableResult
+    public func recover(now: UnixTime) throws(SpoolError) -> Int {
+        guard try !deadOwners().isEmpty else { return 0 }
+        return try write("taking back a dead worker's jobs") { () throws(SpoolError) in
+            var count = 0
+            for owner in try deadOwners() {
+                count += try end(owner, .workerLost, error: "the worker died", now)
+            }
+            if count > 0 { ring(.arrived) }
+            return count
+        }
+    }
+
+    private func deadOwners() throws(SpoolError) -> [Int64] {
+        let lives = try openLives()
+        let select = try statement("SELECT id FROM owner WHERE ended IS NULL")
+        var owners: [Int64] = []
+        while try select.step() { owners.append(select.int(0)) }
+        return owners.filter { !lives.isAlive($0) }
+    }
+
+    private func end(
+        _ owner: Int64, _ verdict: Verdict, error: String?, _ now: UnixTime
+    ) throws(SpoolError) -> Int {
+        let select = try statement("SELECT id, attempt, started FROM running WHERE owner = ?1")
+        select.bind(1, owner)
+        var outcomes: [Outcome] = []
+        while try select.step() {
+            let claim = Claim(job: select.int(0), attempt: Int(select.int(1)), owner: owner)
+            let run = Run(started: UnixTime(microseconds: select.int(2)), ended: now, error: error)
+            outcomes.append(Outcome(claim, verdict, run))
+        }
+        let asked = try cancellationsByJob()
+        var tally: Tally = [:]
+        for outcome in outcomes {
+            _ = try settle(outcome, cancelling: asked[outcome.claim.job], now, 0, &tally)
+        }
+        try apply(tally)
+        let update = try statement("UPDATE owner SET ended = ?2 WHERE id = ?1 AND ended IS NULL")
+        update.bind(1, owner)
+        update.bind(2, now.microseconds)
+        try update.run()
+        return outcomes.count
+    }
+
+    /// The processes that claim from this store and live.
+    public func workers() throws(SpoolError) -> [WorkerRow] {
+        let lives = try openLives()
+        let select = try statement(
+            """
+            SELECT o.id, o.name, o.pid, o.consumers, o.queues, o.started,
+              (SELECT count(*) FROM running r WHERE r.owner = o.id)
+            FROM owner o WHERE o.ended IS NULL ORDER BY o.id
+            """)
+        var rows: [WorkerRow] = []
+        while try select.step() {
+            rows.append(
+                WorkerRow(
+                    owner: select.int(0), name: select.text(1), pid: Int32(select.int(2)),
+                    consumers: Int(select.int(3)), queues: select.text(4),
+                    started: UnixTime(microseconds: select.int(5)), running: Int(select.int(6))))
+        }
+        return rows.filter { lives.isAlive($0.owner) }
+    }
+}

@@ -1,0 +1,252 @@
+// StorePut.swift - jobs go in: facts written once, one row in ready or scheduled, counters once per transaction.
+
+public import SpoolThreads
+
+/// A change of the counters of one lane, gathered while a transaction moves rows.
+typealias Tally = [Int64: Counts]
+
+extension Counts {
+    /// Adds `change` to the counter of a state.
+    mutating func add(_ change: Int, _ state: State) {
+        switch state {
+        case .ready: ready += change
+        case .scheduled: scheduled += change
+        case .retrying: retrying += change
+        case .running: running += change
+        case .done: done += change
+        case .dead: dead += change
+        case .cancelled: cancelled += change
+        }
+    }
+}
+
+extension Store {
+    /// Puts jobs in one transaction: on disk when it returns, or nothing was put.
+    /// - Returns: Their ids, consecutive, in the order of `jobs`; empty input gives nil.
+    /// - Throws: `badInput` and `tooLarge` for jobs that cannot be; `diskFull`, `inputOutput`, `readOnly`, `locked`;
+    ///   `outcomeUnknown` when the disk failed in the sync.
+    @discardableResult
+    public func put(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> ClosedRange<Int64> {
+        precondition(!jobs.isEmpty, "put needs at least one job")
+        for job in jobs { try job.validate() }
+        return try write("putting jobs") { () throws(SpoolError) in
+            let first = try reserveIDs(jobs.count)
+            var tally: Tally = [:]
+            var lane = LaneMemory()
+            for (offset, job) in jobs.enumerated() {
+                try insert(job, first + Int64(offset), lane: lane.of(job, self), now, &tally)
+            }
+            try apply(tally)
+            ring(.arrived)
+            return first...(first + Int64(jobs.count) - 1)
+        }
+    }
+
+    private func reserveIDs(_ count: Int) throws(SpoolError) -> Int64 {
+        let statement = try statement(
+            "UPDATE spool SET next_job = next_job + ?1 RETURNING next_job")
+        statement.bind(1, count)
+        guard try statement.step("putting jobs") else {
+            throw .storeCorrupt(path: files.database, detail: "the table spool is empty")
+        }
+        defer { statement.reset() }
+        return statement.int(0) - Int64(count)
+    }
+
+    private func insert(
+        _ job: NewJob, _ id: Int64, lane: Int64, _ now: UnixTime, _ tally: inout Tally
+    ) throws(SpoolError) {
+        try insertFacts(job, id, lane, now)
+        let move = Move.put(due: job.due, now: now)
+        try place(move, id, lane: lane, priority: job.priority)
+        tally[lane, default: Counts()].add(1, move.state)
+    }
+
+    private func insertFacts(
+        _ job: NewJob, _ id: Int64, _ lane: Int64, _ now: UnixTime
+    ) throws(SpoolError) {
+        let insert = try statement(
+            """
+            INSERT INTO job(id, lane, priority, put_at, retries, place, backoff_min, backoff_max, timeout, name,
+              command, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+            """)
+        insert.bind(1, id)
+        insert.bind(2, lane)
+        insert.bind(3, job.priority)
+        insert.bind(4, now.microseconds)
+        insert.bind(5, job.retries ?? Job.defaultRetries(of: job.work))
+        insert.bind(6, try job.place.map { place throws(SpoolError) in try placeID(place) })
+        insert.bind(7, job.backoff?.min.microseconds)
+        insert.bind(8, job.backoff?.max.microseconds)
+        insert.bind(9, job.timeout?.microseconds)
+        insert.bind(10, job.name)
+        bind(job, insert)
+        try insert.run("putting job \(id)")
+    }
+
+    private func bind(_ job: NewJob, _ insert: Statement) {
+        switch job.work {
+        case .command(let words): Words.quote(words).withUnsafeBytes { insert.bindText(11, $0) }
+        case .kind: insert.bindNull(11)
+        }
+        switch job.body {
+        case .none: insert.bindNull(12)
+        case .json(let text): insert.bind(12, text)
+        case .bytes(let bytes): bytes.withUnsafeBytes { insert.bindBlob(12, $0) }
+        }
+    }
+
+    /// Writes the row that says where a job stands now; the row before it is gone already.
+    func place(_ move: Move, _ id: Int64, lane: Int64, priority: Int) throws(SpoolError) {
+        switch move {
+        case .ready(let history):
+            let insert = try statement("INSERT INTO ready VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+            insert.bind(1, lane)
+            insert.bind(2, priority)
+            insert.bind(3, id)
+            history.bind(insert, from: 4)
+            try insert.run()
+        case .scheduled(let due, let history):
+            let insert = try statement("INSERT INTO scheduled VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
+            insert.bind(1, due.microseconds)
+            insert.bind(2, id)
+            insert.bind(3, lane)
+            insert.bind(4, priority)
+            history.bind(insert, from: 5)
+            try insert.run()
+        case .done, .dead, .cancelled:
+            preconditionFailure("a finished job is written by finish, which knows its last attempt")
+        }
+    }
+
+    func apply(_ tally: Tally) throws(SpoolError) {
+        let update = try statement(
+            """
+            UPDATE lane SET ready = ready + ?2, scheduled = scheduled + ?3, retrying = retrying + ?4,
+              running = running + ?5, done = done + ?6, dead = dead + ?7, cancelled = cancelled + ?8 WHERE id = ?1
+            """)
+        for (lane, change) in tally where change != Counts() {
+            update.bind(1, lane)
+            update.bind(2, change.ready)
+            update.bind(3, change.scheduled)
+            update.bind(4, change.retrying)
+            update.bind(5, change.running)
+            update.bind(6, change.done)
+            update.bind(7, change.dead)
+            update.bind(8, change.cancelled)
+            try update.run("counting jobs")
+        }
+    }
+
+    // MARK: - Lanes and places
+
+    /// The lane of a queue and kind, made at its first job.
+    func laneID(queue: String, kind: String) throws(SpoolError) -> Int64 {
+        if let known = try findLane(queue, kind) { return known }
+        let queues = try statement("INSERT OR IGNORE INTO queue(name) VALUES (?1)")
+        queues.bind(1, queue)
+        try queues.run()
+        let lanes = try statement(
+            "INSERT INTO lane(queue, kind) SELECT id, ?2 FROM queue WHERE name = ?1")
+        lanes.bind(1, queue)
+        lanes.bind(2, kind)
+        try lanes.run()
+        guard let made = try findLane(queue, kind) else {
+            throw .storeCorrupt(path: files.database, detail: "queue \(queue) has no lane")
+        }
+        return made
+    }
+
+    private func findLane(_ queue: String, _ kind: String) throws(SpoolError) -> Int64? {
+        let find = try statement(
+            "SELECT l.id FROM queue q JOIN lane l ON l.queue = q.id WHERE q.name = ?1 AND l.kind = ?2"
+        )
+        find.bind(1, queue)
+        find.bind(2, kind)
+        defer { find.reset() }
+        return try find.step() ? find.int(0) : nil
+    }
+
+    /// The row of a place; distinct environments are stored once. Remembered while the store is open.
+    private func placeID(_ place: Place) throws(SpoolError) -> Int64 {
+        if let known = places[place] { return known }
+        if places.count >= 64 { places.removeAll() }
+        let environment = try environmentID(place.environment)
+        let insert = try statement(
+            """
+            INSERT INTO place(environment, cwd) VALUES (?1, ?2)
+            ON CONFLICT (environment, cwd) DO UPDATE SET cwd = cwd RETURNING id
+            """)
+        insert.bind(1, environment)
+        place.directory.withUnsafeBytes { insert.bindText(2, $0) }
+        guard try insert.step() else {
+            throw .storeCorrupt(path: files.database, detail: "a place was not stored")
+        }
+        let id = insert.int(0)
+        insert.reset()
+        places[place] = id
+        return id
+    }
+
+    private func environmentID(_ variables: [UInt8]) throws(SpoolError) -> Int64 {
+        let digest = Digest.fnv1a(variables)
+        let find = try statement("SELECT id FROM environment WHERE digest = ?1 AND variables = ?2")
+        find.bind(1, digest)
+        variables.withUnsafeBytes { find.bindBlob(2, $0) }
+        let known = try find.step() ? find.int(0) : nil
+        find.reset()
+        if let known { return known }
+        let insert = try statement(
+            "INSERT INTO environment(digest, variables) VALUES (?1, ?2) RETURNING id")
+        insert.bind(1, digest)
+        variables.withUnsafeBytes { insert.bindBlob(2, $0) }
+        defer { insert.reset() }
+        return try insert.step() ? insert.int(0) : 0
+    }
+}
+
+/// Remembers the lane of the job before: a bulk put mostly stays in one.
+private struct LaneMemory {
+    private var queue = ""
+    private var kind = ""
+    private var lane: Int64?
+
+    mutating func of(_ job: NewJob, _ store: Store) throws(SpoolError) -> Int64 {
+        let wanted = job.work.kind ?? ""
+        if let lane, job.queue == queue, wanted == kind { return lane }
+        let found = try store.laneID(queue: job.queue, kind: wanted)
+        (queue, kind, lane) = (job.queue, wanted, found)
+        return found
+    }
+}
+
+extension Work {
+    /// The kind of a typed job; nil for commands.
+    public var kind: String? {
+        if case .kind(let kind) = self { return kind }
+        return nil
+    }
+}
+
+extension History {
+    func bind(_ statement: Statement, from index: Int32) {
+        statement.bind(index, attempt)
+        statement.bind(index + 1, failures)
+        statement.bind(index + 2, deaths)
+    }
+
+    init(_ statement: Statement, from column: Int32) {
+        self.init(
+            attempt: Int(statement.int(column)), failures: Int(statement.int(column + 1)),
+            deaths: Int(statement.int(column + 2)))
+    }
+}
+
+/// The FNV-1a hash (Fowler, Noll, Vo): finds candidates; whoever uses it compares the bytes.
+enum Digest {
+    static func fnv1a(_ bytes: [UInt8]) -> Int64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        return Int64(bitPattern: hash)
+    }
+}

@@ -1,0 +1,126 @@
+// StoreSchema.swift - making a store's file, and bringing an older one up to date.
+//
+// A new file is built under another name and linked into place whole, so that a kill at any instant leaves either no
+// store or a complete one. Migrations of an older file run in one transaction, after a copy was put beside it.
+
+private import CSQLite
+private import Glibc
+private import Migrations
+internal import SpoolThreads
+
+/// One step of the schema, from version `number - 1` to `number`.
+struct Migration {
+    let number: Int
+    let sql: String
+
+    /// What this program knows, in order.
+    static let all: [Migration] = (0..<spool_migrations_count).compactMap { index in
+        let file = spool_migrations[index]
+        let name = String(cString: file.name)
+        guard name.hasPrefix("sqlite/"), let number = Int(name.dropFirst(7).prefix(4)) else {
+            return nil
+        }
+        return Migration(number: number, sql: String(cString: file.sql))
+    }
+}
+
+enum Schema {
+    /// 'SPOL' in the file's header: see application_id in sqlite.org/fileformat.html.
+    static let applicationID: Int64 = 0x5350_4F4C
+
+    /// Makes the file. The caller holds the gate.
+    static func create(_ files: StoreFiles, _ migrations: [Migration] = Migration.all)
+        throws(SpoolError)
+    {
+        for suffix in ["", "-journal", "-wal", "-shm"] { unlink(files.newDatabase + suffix) }
+        try build(files.newDatabase, migrations)
+        clearLeftovers(files)
+        // link(2) never replaces: whoever was there first wins. An empty file of the user's is replaced.
+        let isEmpty = Path.size(files.database) == 0
+        let placed =
+            isEmpty
+            ? rename(files.newDatabase, files.database) : link(files.newDatabase, files.database)
+        guard placed == 0 || errno == EEXIST else {
+            throw .cannotCreate(path: files.database, why: SpoolError.reason(errno))
+        }
+        unlink(files.newDatabase)
+        try Path.syncDirectory(of: files.database)
+    }
+
+    /// The log and logs of a database that somebody removed would be taken for the new one's.
+    private static func clearLeftovers(_ files: StoreFiles) {
+        guard Path.entry(files.database) == .missing else { return }
+        for suffix in ["-wal", "-shm", "-journal"] { unlink(files.database + suffix) }
+        for name in Path.names(in: files.logs) { unlink(files.logs + "/" + name) }
+    }
+
+    private static func build(_ path: String, _ migrations: [Migration]) throws(SpoolError) {
+        try Path.makePrivateFile(path)
+        // EXTRA stands before WAL: with the other order a power cut can lose the whole file (docs/guarantees.md, D1).
+        let connection = try Connection(path, .existing)
+        try connection.execute("BEGIN IMMEDIATE")
+        try apply(migrations, above: 0, connection)
+        try connection.execute("PRAGMA application_id=\(applicationID)")
+        try connection.execute("COMMIT")
+        try connection.execute("PRAGMA journal_mode=WAL")
+    }
+
+    private static func apply(
+        _ migrations: [Migration], above version: Int, _ connection: Connection
+    ) throws(SpoolError) {
+        for migration in migrations where migration.number > version {
+            try connection.execute(migration.sql)
+            try connection.execute("PRAGMA user_version=\(migration.number)")
+        }
+    }
+
+    /// Looks whether the file is a store that this program knows; an older one is `false`: migrate it.
+    static func isCurrent(
+        _ connection: Connection, known: Int = Migration.all.last?.number ?? 0
+    ) throws(SpoolError) -> Bool {
+        let application = try value("PRAGMA application_id", connection)
+        guard application == applicationID else {
+            let isEmpty = try value("SELECT count(*) FROM sqlite_schema", connection) == 0
+            throw .notAStore(
+                path: connection.path,
+                why: isEmpty
+                    ? "is empty, not a spool file" : "is a SQLite database, but not a spool file")
+        }
+        let version = Int(try value("PRAGMA user_version", connection))
+        guard version <= known else {
+            throw .storeTooNew(path: connection.path, found: version, known: known)
+        }
+        return version == known
+    }
+
+    /// Brings an older file up to date in one transaction. The caller holds the gate.
+    static func migrate(
+        _ connection: Connection, _ migrations: [Migration] = Migration.all
+    ) throws(SpoolError) {
+        let version = Int(try value("PRAGMA user_version", connection))
+        guard version < migrations.last?.number ?? 0 else { return }
+        try backUp(connection, to: "\(connection.path).schema-\(version)")
+        try connection.execute("BEGIN IMMEDIATE")
+        do throws(SpoolError) {
+            try apply(migrations, above: version, connection)
+            try connection.execute("COMMIT")
+        } catch {
+            try? connection.execute("ROLLBACK")  // the first error says more
+            throw error
+        }
+    }
+
+    private static func backUp(_ connection: Connection, to path: String) throws(SpoolError) {
+        unlink(path)
+        try Path.makePrivateFile(path)
+        let statement = try connection.prepare("VACUUM INTO ?1")
+        statement.bind(1, path)
+        try statement.run("copying it to \(path)")
+    }
+
+    static func value(_ sql: StaticString, _ connection: Connection) throws(SpoolError) -> Int64 {
+        let statement = try connection.prepare(sql)
+        defer { statement.reset() }
+        return try statement.step() ? statement.int(0) : 0
+    }
+}

@@ -1,0 +1,178 @@
+// JobQueueTests.swift - the durable queue speaks Python's queue contract, from threads and from tasks.
+
+import SpoolThreads
+import Testing
+
+@testable import SpoolJobs
+
+@Suite("A durable queue", .timeLimit(.minutes(2))) struct JobQueueTests {
+    let scratch = Scratch()
+
+    func queue() throws -> JobQueue { try JobQueue("mail", in: JobStore(scratch.path)) }
+
+    @Test("cQ5: gives items back in the order in which they were put")
+    func order() throws {
+        let queue = try queue()
+        for text in ["111", "333", "222"] { try queue.put(text) }
+        let got = try (0..<3).map { _ in try queue.getNowait().body.bytes }
+        #expect(got == ["111", "333", "222"].map { Array($0.utf8) })
+    }
+
+    @Test("cQ9: getNowait on an empty queue, and get with a time limit, end with empty")
+    func empty() throws {
+        let queue = try queue()
+        #expect(throws: SpoolError.empty) { try queue.getNowait() }
+        #expect(throws: SpoolError.empty) { try queue.get(timeout: .milliseconds(10)) }
+    }
+
+    @Test("cQ19: a negative time limit is refused even when an item is there")
+    func negative() throws {
+        let queue = try queue()
+        try queue.put("x")
+        let error = SpoolError.badInput("a timeout cannot be negative.")
+        #expect(throws: error) { try queue.get(timeout: .seconds(-1)) }
+        #expect(throws: error) { try queue.join(timeout: .seconds(-1)) }
+        #expect(try queue.count() == 1)
+    }
+
+    @Test("cQ10: get waits until another thread puts")
+    func blockingGet() throws {
+        let queue = try queue()
+        try Thread.detach("producer") { _ = try? queue.put("late") }
+        #expect(try queue.get(timeout: .seconds(30)).body.bytes == Array("late".utf8))
+    }
+
+    @Test("cQ1, J3: a second taskDone for one job is an error and changes nothing")
+    func taskDoneTwice() throws {
+        let queue = try queue()
+        try queue.put("x")
+        let job = try queue.get()
+        try queue.taskDone(job)
+        #expect(throws: SpoolError.claimLost(job: 1, attempt: 1)) { try queue.taskDone(job) }
+        #expect(throws: SpoolError.claimLost(job: 1, attempt: 1)) {
+            try queue.fail(job, because: "")
+        }
+        #expect(try queue.counts().done == 1)
+    }
+
+    @Test("cQ2, cQ3: join returns when all is done, again and again on one queue")
+    func join() throws {
+        let queue = try queue()
+        let consumer = ConsumerCount()
+        for _ in 0..<3 {
+            try Thread.detach("consumer") {
+                while (try? queue.work { _ in consumer.add() }) != nil {}
+            }
+        }
+        for round in 1...3 {
+            for item in 0..<50 { try queue.put("\(item)") }
+            #expect(try queue.join(timeout: .seconds(60)))
+            #expect(consumer.count == round * 50)
+        }
+    }
+
+    @Test("J4: join on an empty queue returns at once; with a time limit it says that work is left")
+    func joinNow() throws {
+        let queue = try queue()
+        #expect(try queue.join(timeout: .zero))
+        try queue.put("x")
+        #expect(try !queue.join(timeout: .milliseconds(5)))
+        #expect(try queue.unfinished() == 1)
+    }
+
+    @Test("cQ21: many producers and consumers: every item is got exactly once")
+    func manyThreads() throws {
+        let queue = try queue()
+        let consumer = ConsumerCount()
+        for producer in 0..<8 {
+            try Thread.detach("producer") {
+                for item in 0..<100 { _ = try? queue.put("\(producer).\(item)") }
+            }
+        }
+        for _ in 0..<8 {
+            try Thread.detach("consumer") {
+                while (try? queue.work { consumer.add($0.body.bytes) }) != nil {}
+            }
+        }
+        let all = try WaitFor.condition { consumer.count >= 800 }
+        #expect(all)
+        #expect(try queue.join(timeout: .seconds(60)))
+        #expect(consumer.count == 800 && consumer.distinct == 800)
+        #expect(try scratch.store(.existing).check() == [])
+    }
+
+    @Test("work records what its closure throws as a failure")
+    func failure() throws {
+        let queue = try queue()
+        try queue.put(contentsOf: [NewJob(.kind("mail"), retries: 0)])
+        try queue.work { _ in throw SpoolError.usage("no such mailbox") }
+        let row = try scratch.store(.existing).job(1)
+        #expect(row.state == .dead && row.error == "no such mailbox")
+    }
+
+    @Test("tasks put, get and join without a thread of their own")
+    func tasks() async throws {
+        let queue = try queue()
+        let consumer = ConsumerCount()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for item in 0..<40 { group.addTask { try await queue.put("\(item)") } }
+            for _ in 0..<40 {
+                group.addTask { try await queue.work { job async in consumer.add(job.body.bytes) } }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await queue.join(timeout: .seconds(60)))
+        #expect(consumer.distinct == 40)
+    }
+
+    @Test("cQA: a task that is cancelled while it waits takes no job")
+    func cancellation() async throws {
+        let queue = try queue()
+        let waiting = Task { try await queue.get() }
+        waiting.cancel()
+        let outcome = await waiting.result
+        #expect(throws: CancellationError.self) { try outcome.get() }
+        try await queue.put("x")
+        #expect(try await queue.get(timeout: .seconds(30)).claim.job == 1)
+    }
+
+    @Test("R4: a job that a dead process held is there for the next one at once")
+    func recovery() throws {
+        do {
+            let queue = try queue()
+            try queue.put("x")
+            _ = try queue.get()
+        }  // the lock on its byte goes with the store, as it would with the process
+        let job = try queue().get(timeout: .seconds(30))
+        #expect(job.claim.attempt == 2)
+    }
+}
+
+/// Counts what consumers got.
+final class ConsumerCount: @unchecked Sendable {  // touched with the lock held only
+    private let lock = Lock()
+    private var total = 0
+    private var seen: Set<[UInt8]> = []
+
+    func add(_ item: [UInt8] = []) {
+        lock.withLock {
+            total += 1
+            seen.insert(item)
+        }
+    }
+
+    var count: Int { lock.withLock { total } }
+    var distinct: Int { lock.withLock { seen.count } }
+}
+
+enum WaitFor {
+    /// Looks until it holds, at most a minute.
+    static func condition(_ holds: () throws -> Bool) throws -> Bool {
+        let deadline = Deadline(after: .seconds(60))
+        while try !holds() {
+            guard !deadline.isPast else { return false }
+            Pause.briefly(upTo: .milliseconds(5))
+        }
+        return true
+    }
+}

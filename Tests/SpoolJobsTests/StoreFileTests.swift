@@ -1,0 +1,165 @@
+// StoreFileTests.swift - opening, refusing and making the file of a store.
+
+import Foundation
+import SpoolThreads
+import Testing
+
+@testable import SpoolJobs
+
+@Suite("The file of a store") struct StoreFileTests {
+    let scratch = Scratch()
+
+    func write(_ bytes: [UInt8]) throws {
+        try Data(bytes).write(to: URL(fileURLWithPath: scratch.path))
+    }
+
+    func refusal(_ mode: OpenMode = .create) -> SpoolError? {
+        do throws(SpoolError) {
+            _ = try Store.open(scratch.path, mode)
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    @Test("is never made by a reading command")
+    func missing() {
+        #expect(refusal(.existing) == .noStore(path: scratch.path))
+        #expect(refusal(.readOnly) == .noStore(path: scratch.path))
+        #expect(!FileManager.default.fileExists(atPath: scratch.path))
+    }
+
+    @Test("P5: is private whatever the umask, with everything beside it")
+    func modes() throws {
+        let old = umask(0)
+        defer { umask(old) }
+        let store = try scratch.store()
+        try store.put([.command("true")], now: noon)
+        let files = [
+            scratch.path, scratch.path + "-wal", scratch.path + "-shm", store.files.gate,
+            store.files.arrived,
+        ]
+        for file in files {
+            let mode = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions]
+            #expect(mode as? Int == 0o600, "\(file)")
+        }
+        let side = try FileManager.default.attributesOfItem(atPath: store.files.directory)
+        #expect(side[.posixPermissions] as? Int == 0o700)
+    }
+
+    @Test("D6: is refused with a reason and left alone when it is something else")
+    func foreign() throws {
+        let contents: [[UInt8]] = [
+            Array("%PDF-1.4 a document".utf8), Array(repeating: 0, count: 4096),
+            Array("SQLite format 3\0".utf8) + Array(repeating: 7, count: 5000),
+        ]
+        for bytes in contents {
+            try write(bytes)
+            for mode in [OpenMode.create, .existing, .readOnly] { #expect(refusal(mode) != nil) }
+            #expect(FileManager.default.contents(atPath: scratch.path) == Data(bytes))
+        }
+        try write(contents[0])
+        #expect(
+            refusal()
+                == .notAStore(
+                    path: scratch.path, why: "is not a SQLite database (first bytes '%PDF')"))
+    }
+
+    @Test("D6: is refused when it is a database of somebody else")
+    func otherDatabase() throws {
+        try scratch.shell("CREATE TABLE t(a); INSERT INTO t VALUES (1)")
+        let why = "is a SQLite database, but not a spool file"
+        #expect(refusal() == .notAStore(path: scratch.path, why: why))
+        #expect(try scratch.shell("SELECT a FROM t") == "1")
+    }
+
+    @Test("P7: is refused untouched when a newer spool wrote it")
+    func newer() throws {
+        try scratch.store().put([.command("true")], now: noon)
+        try scratch.shell("PRAGMA user_version=9")
+        let known = try #require(Migration.all.last).number
+        #expect(refusal() == .storeTooNew(path: scratch.path, found: 9, known: known))
+        #expect(try scratch.shell("PRAGMA user_version; SELECT count(*) FROM job") == "9\n1")
+    }
+
+    @Test(
+        "P7: is migrated in one transaction after a copy was kept; a step that fails leaves it as it was"
+    )
+    func migration() throws {
+        let store = try scratch.store()
+        try store.put([.command("true")], now: noon)
+        let good = Migration(number: 2, sql: "CREATE TABLE extra(a)")
+        let bad = Migration(number: 3, sql: "CREATE TABLE more(a); SELECT nonsense FROM nowhere")
+        #expect(throws: SpoolError.self) {
+            try Schema.migrate(store.connection, Migration.all + [good, bad])
+        }
+        #expect(
+            try scratch.shell(
+                "PRAGMA user_version; SELECT count(*) FROM sqlite_schema WHERE name = 'extra'")
+                == "1\n0")
+        try Schema.migrate(store.connection, Migration.all + [good])
+        #expect(try scratch.shell("PRAGMA user_version; SELECT count(*) FROM extra") == "2\n0")
+        let copy = try Store.open(scratch.path + ".schema-1", .readOnly)
+        #expect(try copy.newestJob() == 1)
+    }
+
+    @Test("is refused when it is a directory, or has a second name")
+    func odd() throws {
+        try FileManager.default.createDirectory(
+            atPath: scratch.path, withIntermediateDirectories: true)
+        #expect(
+            refusal() == .notAStore(path: scratch.path, why: "is a directory, not a spool file"))
+        try FileManager.default.removeItem(atPath: scratch.path)
+        _ = try scratch.store()
+        try FileManager.default.linkItem(atPath: scratch.path, toPath: scratch.path + ".2")
+        let why = "has 2 hard links; a database must have one name only"
+        #expect(refusal() == .notAStore(path: scratch.path, why: why))
+    }
+
+    @Test("may be given as an empty file, but not as one that was emptied")
+    func empty() throws {
+        try write([])
+        #expect(
+            refusal(.existing) == .notAStore(path: scratch.path, why: "is empty, not a spool file"))
+        try scratch.store().put([.command("true")], now: noon)
+        for suffix in ["-wal", "-shm"] {
+            try FileManager.default.removeItem(atPath: scratch.path + suffix)
+        }
+        try write([])
+        #expect(refusal() == .notAStore(path: scratch.path, why: "is empty, not a spool file"))
+    }
+
+    @Test("begins anew when somebody removed it: the old log is not taken for the new one's")
+    func removed() throws {
+        do { try scratch.store().put([.command("old")], now: noon) }
+        try FileManager.default.removeItem(atPath: scratch.path)
+        let store = try scratch.store()
+        #expect(try store.newestJob() == nil)
+        #expect(try store.check() == [])
+    }
+
+    @Test("is one file, however many links lead to it")
+    func symbolicLinks() throws {
+        let store = try scratch.store()
+        let link = scratch.directory + "/link.db"
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: scratch.path)
+        let other = try Store.open(link, .existing)
+        #expect(other.files == store.files)
+        let owner = try store.owner()
+        try store.put([.command("true")], now: noon)
+        #expect(try store.take(1, owner).count == 1)
+        #expect(try other.recover(now: noon) == 0)
+    }
+
+    @Test("D7: every connection leaves checkpoints to the one routine that cannot race")
+    func checkpoints() throws {
+        let store = try scratch.store()
+        store.checkpointPages = 8
+        for _ in 0..<200 { try store.put([.command("true")], now: noon) }
+        #expect(try Schema.value("PRAGMA wal_autocheckpoint", store.connection) == 0)
+        #expect(try Schema.value("PRAGMA synchronous", store.connection) == 3)
+        let log = try FileManager.default.attributesOfItem(atPath: scratch.path + "-wal")[.size]
+        #expect(try #require(log as? Int) < 1 << 20)
+        #expect(try store.check() == [])
+    }
+}

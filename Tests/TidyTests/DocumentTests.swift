@@ -1,0 +1,40 @@
+// DocumentTests.swift - the documents are true where a program can tell: their links, and the tests that they name.
+
+import Testing
+
+@Suite("The documents") struct DocumentTests {
+    private static let documents = Tree.files.filter { $0.path.hasSuffix(".md") }
+
+    @Test("have links that lead somewhere", arguments: documents.map(\.path))
+    func links(_ path: String) {
+        let folder = path.split(separator: "/").dropLast().map { $0 + "/" }.joined()
+        for match in Tree.read(path).matches(of: #/\]\(([^)#:\s]+)(#[^)]*)?\)/#) {
+            let target = resolve(folder + match.1)
+            #expect(
+                Tree.exists(target),
+                "\(path) links to \(target), which is not there. Mend the link or add the file.")
+        }
+    }
+
+    @Test("name tests that exist")
+    func namedTests() {
+        let tests = Tree.files.filter(\.isTest).flatMap { $0.literals.map(\.text) }
+        let sentences = Set(tests)
+        let document = Tree.read("docs/guarantees.md")
+        let named = document.matches(of: #/`"([^"`]+)"`/#).map { String($0.1) }
+        #expect(!named.isEmpty, "docs/guarantees.md names each test as `\"its sentence\"`.")
+        for name in named {
+            #expect(
+                sentences.contains(name),
+                "docs/guarantees.md names \"\(name)\": no test is called so. Mend the page.")
+        }
+    }
+
+    private func resolve(_ path: String) -> String {
+        var parts: [Substring] = []
+        for part in path.split(separator: "/") where part != "." {
+            if part == ".." { parts = parts.dropLast() } else { parts.append(part) }
+        }
+        return parts.joined(separator: "/")
+    }
+}
