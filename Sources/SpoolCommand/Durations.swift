@@ -1,6 +1,6 @@
 // Durations.swift - lengths of time as people type them: 90s, 10m, 1h30m, 2d, 1.5h, 250ms.
 
-private import SpoolThreads
+internal import SpoolThreads
 internal import SpoolJobs
 
 /// Reads lengths of time. A number without a unit is refused, since programs disagree on what it means.
@@ -43,7 +43,10 @@ enum Durations {
     static func splitRange(_ text: String) -> (low: String, high: String)? {
         let bytes = Array(text.utf8)
         let dot = UInt8(ascii: ".")
-        guard let at = bytes.indices.dropLast().first(where: { bytes[$0] == dot && bytes[$0 + 1] == dot })
+        guard
+            let at = bytes.indices.dropLast().first(where: {
+                bytes[$0] == dot && bytes[$0 + 1] == dot
+            })
         else { return nil }
         return (
             String(decoding: bytes[..<at], as: UTF8.self),

@@ -28,7 +28,7 @@ struct JSONReader {
     /// Checks that the whole text is one value. Throws `.badInput` "line 1 column 8: expected ...".
     static func check(_ bytes: [UInt8]) throws(SpoolError) {
         var reader = JSONReader(bytes)
-        try reader.skipValue()
+        _ = try reader.skipValue()
         try reader.finish()
     }
 
@@ -159,7 +159,9 @@ struct JSONReader {
         }
         if at < end, bytes[at] | 0x20 == UInt8(ascii: "e") {
             at += 1
-            if at < end, bytes[at] == UInt8(ascii: "+") || bytes[at] == UInt8(ascii: "-") { at += 1 }
+            if at < end, bytes[at] == UInt8(ascii: "+") || bytes[at] == UInt8(ascii: "-") {
+                at += 1
+            }
             guard skipDigits() > 0 else { throw problem("expected a digit") }
         }
     }

@@ -34,7 +34,8 @@ enum Numbers {
     static func id(_ text: String) throws(SpoolError) -> Int64 {
         guard let number = Int64(text), number > 0 else {
             throw .usage(
-                "'\(text)' is not a job's id.", hint: "Ids are numbers, as  spool list  shows them.")
+                "'\(text)' is not a job's id.", hint: "Ids are numbers, as  spool list  shows them."
+            )
         }
         return number
     }
@@ -65,12 +66,14 @@ enum Numbers {
         }
     }
 
-    static let longestLabel = 256
+    static let longestLabel = 1024
 
     /// A job's label: any text of one line.
     static func label(_ text: String, option: String = "--name") throws(SpoolError) -> String {
-        guard text.utf8.count <= longestLabel, !text.utf8.contains(where: { $0 < 0x20 }) else {
-            throw .usage("\(option) must be one line of at most \(longestLabel) bytes.")
+        guard (1...longestLabel).contains(text.utf8.count),
+            !text.utf8.contains(where: { $0 < 0x20 })
+        else {
+            throw .usage("\(option) must be one line of 1…\(longestLabel) bytes.")
         }
         return text
     }

@@ -1,5 +1,6 @@
 // Places.swift - where a command runs (directory and environment), and what execve(2) takes.
 
+private import CSpool
 private import Glibc
 internal import SpoolJobs
 internal import SpoolThreads
@@ -17,7 +18,7 @@ enum Places {
         for variable in arguments.variables { try set(variable, in: &variables) }
         return Place(
             directory: try directory(arguments.values[.cwd]),
-            environment: Array(variables.map { $0 + [0] }.joined()))
+            environment: joined(variables))
     }
 
     /// Adds or replaces `NAME=value`.
@@ -27,6 +28,17 @@ enum Places {
         }
         variables.removeAll { self.name($0) == name }
         variables.append(variable)
+    }
+
+    /// The variables as a ``Place`` keeps them.
+    static func joined(_ variables: [[UInt8]]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(variables.reduce(0) { $0 + $1.count + 1 })
+        for variable in variables {
+            bytes += variable
+            bytes.append(0)
+        }
+        return bytes
     }
 
     /// Variables that `environment` (each ended by NUL) holds.

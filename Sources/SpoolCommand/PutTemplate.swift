@@ -27,7 +27,8 @@ struct PutTemplate {
                 PutTemplate.hasHole(pieces) ? pieces : pieces + [space, .hole(.line)])
         } else {
             let words = arguments.words.map(PutTemplate.pieces)
-            form = .words(words.contains(where: PutTemplate.hasHole) ? words : words + [[.hole(.line)]])
+            form = .words(
+                words.contains(where: PutTemplate.hasHole) ? words : words + [[.hole(.line)]])
         }
     }
 

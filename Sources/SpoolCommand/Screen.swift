@@ -26,6 +26,8 @@ final class Screen {
     private let hasErrorColor: Bool
     private var collected: [UInt8] = []
     private var isBroken = false
+    /// Output of jobs goes to a terminal unescaped: `log --raw`.
+    var showsRaw = false
 
     init(_ settings: Settings) {
         self.settings = settings
@@ -87,7 +89,9 @@ final class Screen {
         guard !isBroken, !bytes.isEmpty else { return }
         let number = Descriptor.write(bytes, to: 1)
         // Nobody listens any more (head has seen enough, or stdout was closed): that is the reader's wish.
-        if number == EPIPE || number == EBADF { isBroken = true } else if number != 0 {
+        if number == EPIPE || number == EBADF {
+            isBroken = true
+        } else if number != 0 {
             throw .inputOutput(
                 path: "stdout", doing: "writing the output", detail: SpoolError.reason(number))
         }

@@ -35,7 +35,7 @@ struct Spool: ParsableCommand {
 
     static func main() {
         Descriptor.openStandardOnes()
-        exit(Invocation(RawArguments.all()).run())
+        Glibc.exit(Invocation(RawArguments.all()).run())
     }
 }
 

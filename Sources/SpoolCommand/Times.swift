@@ -2,7 +2,7 @@
 //
 // Typed: RFC 3339 ("2026-11-25T09:00:00Z"), or local time ("21:43", "2026-11-25 09:00").
 
-private import Glibc
+internal import Glibc
 internal import SpoolThreads
 
 enum Times {
@@ -12,7 +12,8 @@ enum Times {
     static let forgiven = Duration.seconds(60)
 
     /// - Throws: `.usage` when it is not a moment, or is past or beyond the year 9999.
-    static func parse(_ text: String, option: String, now: UnixTime) throws(SpoolError) -> UnixTime {
+    static func parse(_ text: String, option: String, now: UnixTime) throws(SpoolError) -> UnixTime
+    {
         var reader = TimeReader(text)
         guard let time = reader.read(now: now), time <= last else {
             throw .usage(
