@@ -21,7 +21,7 @@ struct FileSystemTests {
 
     func spool(_ arguments: String...) throws -> (status: Int32, printed: String) {
         let program = try Program(
-            "SpoolCommand", arguments + ["--file", path], in: scratch.directory)
+            "spool", arguments + ["--file", path], in: scratch.directory)
         return (try program.wait(), program.printed)
     }
 

@@ -15,12 +15,12 @@ import Testing
     init() throws { scratch = try Scratch() }
 
     func spool(_ arguments: String...) throws -> Program {
-        try Program("SpoolCommand", arguments + ["--file", scratch.path], in: scratch.directory)
+        try Program("spool", arguments + ["--file", scratch.path], in: scratch.directory)
     }
 
     func work(_ more: String...) throws -> Program {
         try Program(
-            "SpoolCommand", ["work", "-j", "4", "--file", scratch.path] + more,
+            "spool", ["work", "-j", "4", "--file", scratch.path] + more,
             in: scratch.directory)
     }
 
@@ -158,11 +158,11 @@ import Testing
         var dice = Dice(seed: seed)
         for _ in 0..<Rounds.count(40) {
             let scratch = try Scratch()
-            let first = try Program("SpoolCommand", ["init", scratch.path], in: scratch.directory)
+            let first = try Program("spool", ["init", scratch.path], in: scratch.directory)
             elapse(dice.time(below: .milliseconds(20)))
             first.kill()
             let second = try Program(
-                "SpoolCommand", ["put", "--file", scratch.path, "--", "true"], in: scratch.directory
+                "spool", ["put", "--file", scratch.path, "--", "true"], in: scratch.directory
             )
             #expect(try second.wait() == 0, "seed \(seed): \(second.printed)")
             #expect(try Store.open(scratch.path, .existing).check() == [], "seed \(seed)")
