@@ -58,6 +58,9 @@ let package = Package(
         .testTarget(
             name: "SpoolJobsTests",
             dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"]),
+        .testTarget(
+            name: "SpoolCommandTests", dependencies: ["SpoolCommand", "SpoolJobs", "SpoolThreads"],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
 )
