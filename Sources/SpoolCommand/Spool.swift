@@ -93,6 +93,7 @@ struct Invocation {
                 return asksForHelp ? try parsed(["help", "run"]) : try Running.run(rest)
             }
             if !name.hasPrefix("-") { try checkCommand(name) }
+            if name == "help", let topic = own.first { try checkCommand(topic) }
             return try parsed(name == "--version" ? ["version"] : texts)
         } catch {
             return report(error)
