@@ -55,9 +55,17 @@ let package = Package(
                 .unsafeFlags(
                     ["-static-executable"], .when(platforms: [.linux], configuration: .release))
             ]),
+        .executableTarget(
+            name: "ProducersAndConsumers", dependencies: ["Spool"],
+            path: "Examples/ProducersAndConsumers", swiftSettings: strict),
         .testTarget(
             name: "SpoolJobsTests",
-            dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"]),
+            dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "KillTests",
+            dependencies: ["SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers"],
+            swiftSettings: strict),
         .testTarget(
             name: "SpoolCommandTests", dependencies: ["SpoolCommand", "SpoolJobs", "SpoolThreads"],
             swiftSettings: strict),

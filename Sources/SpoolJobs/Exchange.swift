@@ -6,10 +6,12 @@ public import SpoolThreads
 public struct Selection: Hashable, Sendable {
     /// A queue and its share.
     public struct Choice: Hashable, Sendable {
+        /// Its name.
         public var queue: String
         /// How often its turn comes before the others': 1 ... 1000.
         public var weight: Int
 
+        /// Made from its parts.
         public init(queue: String, weight: Int = 1) {
             self.queue = queue
             self.weight = weight
@@ -25,10 +27,12 @@ public struct Selection: Hashable, Sendable {
     /// Empty: all queues as if they were one. With weights of 1: strictly in this order. Otherwise the first of each
     /// claim is drawn by weight.
     public var queues: [Choice]
+    /// Which typed jobs it can do.
     public var kinds: Kinds
     /// Whether it runs commands.
     public var commands: Bool
 
+    /// Made from its parts.
     public init(queues: [Choice] = [], kinds: Kinds = .none, commands: Bool = true) {
         self.queues = queues
         self.kinds = kinds
@@ -69,8 +73,11 @@ public struct Selection: Hashable, Sendable {
 
 /// A running job that somebody wants stopped.
 public struct Cancellation: Hashable, Sendable {
+    /// The id of the job.
     public var job: Int64
+    /// The number of the start, from 1.
     public var attempt: Int
+    /// What it is sent first.
     public var signal: Int32
     /// From the signal to SIGKILL.
     public var grace: Duration
@@ -80,6 +87,7 @@ public struct Cancellation: Hashable, Sendable {
 public struct Exchange: Sendable {
     /// For each outcome given, in order: where the job went; nil if the claim was lost and nothing changed.
     public var settled: [Move?]
+    /// The jobs that were taken.
     public var claimed: [ClaimedJob]
     /// Told on each exchange until they settle.
     public var cancellations: [Cancellation]

@@ -7,7 +7,7 @@
 internal import SpoolThreads
 
 /// Work on a store, asked for by any thread and done by whichever thread leads.
-final class GroupCommit: @unchecked Sendable {  // everything below is touched with the lock held, the store by the leader only
+final class GroupCommit: @unchecked Sendable {  // behind its lock; the store is the leader's
     private let lock = Lock()
     private let changed: Condition
     private let store: Store
@@ -21,7 +21,7 @@ final class GroupCommit: @unchecked Sendable {  // everything below is touched w
     }
 
     /// What one caller wants done, and how it ended.
-    private final class Request: @unchecked Sendable {  // handed over under the lock: one thread has it at a time
+    private final class Request: @unchecked Sendable {  // one thread has it at a time
         let isReading: Bool
         let perform: (Store) throws(SpoolError) -> Void
         let finish: ((SpoolError?) -> Void)?
@@ -83,7 +83,7 @@ final class GroupCommit: @unchecked Sendable {  // everything below is touched w
         return value
     }
 
-    private final class Box<Value>: @unchecked Sendable {  // written by the leader, read after the request is done
+    private final class Box<Value>: @unchecked Sendable {  // read after the leader is done
         var value: Value?
     }
 

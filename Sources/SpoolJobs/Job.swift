@@ -17,6 +17,7 @@ public enum Body: Hashable, Sendable {
     case json(String)
     case bytes([UInt8])
 
+    /// The bytes that a consumer finds on its standard input.
     public var bytes: [UInt8] {
         switch self {
         case .none: []
@@ -28,10 +29,12 @@ public enum Body: Hashable, Sendable {
 
 /// Where a command runs: kept as it was at put, stored once per distinct environment.
 public struct Place: Hashable, Sendable {
+    /// The working directory, as bytes.
     public var directory: [UInt8]
     /// `NAME=value`, each ended by a NUL, as the kernel keeps them.
     public var environment: [UInt8]
 
+    /// Made from its parts.
     public init(directory: [UInt8], environment: [UInt8]) {
         self.directory = directory
         self.environment = environment
@@ -40,9 +43,13 @@ public struct Place: Hashable, Sendable {
 
 /// A job that is about to be put.
 public struct NewJob: Hashable, Sendable {
+    /// What it does.
     public var work: Work
+    /// What it carries.
     public var body: Body
+    /// The queue it is in.
     public var queue: String
+    /// Its label, if it has one.
     public var name: String?
     /// 0 ... 4294967295, small runs first.
     public var priority: Int
@@ -50,10 +57,14 @@ public struct NewJob: Hashable, Sendable {
     public var due: UnixTime?
     /// How many failures are forgiven; nil is the rule of its kind of work: none for commands, 4 for typed jobs.
     public var retries: Int?
+    /// How long to wait after a failure; nil is the standard, 15 s ... 1 h.
     public var backoff: Backoff?
+    /// When a run is stopped, counted from its start; nil never.
     public var timeout: Duration?
+    /// The row of its place; nil: it has none.
     public var place: Place?
 
+    /// Made from its parts.
     public init(
         _ work: Work, body: Body = .none, queue: String = "default", name: String? = nil,
         priority: Int = Job.normalPriority, due: UnixTime? = nil, retries: Int? = nil,
@@ -75,10 +86,14 @@ public struct NewJob: Hashable, Sendable {
 
 /// A job in a consumer's hands. (job, attempt, owner) is the fence: a claim that is not current changes nothing.
 public struct Claim: Hashable, Sendable {
+    /// The id of the job.
     public var job: Int64
+    /// The number of the start, from 1.
     public var attempt: Int
+    /// The process that holds it.
     public var owner: Int64
 
+    /// Made from its parts.
     public init(job: Int64, attempt: Int, owner: Int64) {
         self.job = job
         self.attempt = attempt
@@ -88,11 +103,17 @@ public struct Claim: Hashable, Sendable {
 
 /// A job as a consumer gets it.
 public struct ClaimedJob: Hashable, Sendable {
+    /// The fence: what settling it needs.
     public var claim: Claim
+    /// The queue it is in.
     public var queue: String
+    /// What it does.
     public var work: Work
+    /// What it carries.
     public var body: Body
+    /// Small runs first.
     public var priority: Int
+    /// When a run is stopped, counted from its start; nil never.
     public var timeout: Duration?
     /// Attempts in all that its retries allow; what `SPOOL_MAX_ATTEMPTS` says.
     public var maxAttempts: Int
@@ -102,18 +123,26 @@ public struct ClaimedJob: Hashable, Sendable {
 
 /// What a run used and how it ended, for its attempt's row.
 public struct Run: Hashable, Sendable {
+    /// When it began.
     public var started: UnixTime
+    /// When it ended.
     public var ended: UnixTime
     /// The process that ran it; 0 if none did.
     public var pid: Int32
+    /// Exit status, unless a signal ended it.
     public var exit: Int32?
+    /// The signal that ended it, if one did.
     public var signal: Int32?
+    /// Processor time in user mode, its children included.
     public var userMicroseconds: Int64
+    /// Processor time in the kernel, its children included.
     public var systemMicroseconds: Int64
+    /// Largest resident set of one process, in KiB.
     public var peakKiB: Int64
     /// Why it did not succeed, one line for people.
     public var error: String?
 
+    /// Made from its parts.
     public init(
         started: UnixTime, ended: UnixTime, pid: Int32 = 0, exit: Int32? = nil,
         signal: Int32? = nil,
@@ -134,10 +163,14 @@ public struct Run: Hashable, Sendable {
 
 /// A consumer's report on a claim.
 public struct Outcome: Hashable, Sendable {
+    /// The fence: what settling it needs.
     public var claim: Claim
+    /// How it went.
     public var verdict: Verdict
+    /// What it used.
     public var run: Run
 
+    /// Made from its parts.
     public init(_ claim: Claim, _ verdict: Verdict, _ run: Run) {
         self.claim = claim
         self.verdict = verdict
@@ -149,7 +182,9 @@ public struct Outcome: Hashable, Sendable {
 public enum Job {
     /// Kind of a job that every worker does without running anything: for benchmarks and health checks.
     public static let noop = "spool.noop"
+    /// The priority of a job that names none.
     public static let normalPriority = 1024
+    /// The priorities that there are; small runs first.
     public static let priorities = 0...4_294_967_295
     /// The words that stand for a priority on the command line.
     public static let priorityNames = [
@@ -157,9 +192,12 @@ public enum Job {
     ]
     /// Largest body, and largest command with its arguments.
     public static let maximumBytes = 64 << 20
+    /// Longest name of a queue or kind.
     public static let maximumNameBytes = 128
+    /// Failures that are forgiven a typed job that says nothing of retries.
     public static let defaultRetriesOfKinds = 4
 
+    /// Failures that are forgiven when a job says nothing of retries.
     public static func defaultRetries(of work: Work) -> Int {
         switch work {
         case .command: 0

@@ -1,5 +1,5 @@
-// JobQueue+Async.swift - the same verbs for tasks: they never block a thread of the cooperative pool, and a task that is
-// cancelled while it waits loses no job.
+// JobQueue+Async.swift - the same verbs for tasks: they never block a thread of the cooperative
+// pool, and a task that is cancelled while it waits loses no job.
 
 public import SpoolThreads
 
@@ -30,8 +30,8 @@ extension JobQueue {
     }
 
     /// Takes the next job, waiting until one arrives.
-    /// - Throws: `SpoolError.empty` when the time is up; `CancellationError` when the task was cancelled while it waited:
-    ///   then no job was taken.
+    /// - Throws: `SpoolError.empty` when the time is up; `CancellationError` when the task was
+    ///   cancelled while it waited: then no job was taken.
     public func get(timeout: Duration? = nil) async throws -> ClaimedJob {
         if let timeout, timeout < .zero {
             throw SpoolError.badInput("a timeout cannot be negative.")

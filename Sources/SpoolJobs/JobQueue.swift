@@ -93,15 +93,19 @@ public struct JobQueue: Sendable {
     /// As ``get(timeout:)`` without waiting.
     public func getNowait() throws(SpoolError) -> ClaimedJob { try get(timeout: .zero) }
 
-    /// One claim, inside a transaction that others share.
+    /// One claim, inside a transaction that others share. Who finds nothing looks whether a worker has died.
     func take(
         _ store: Store, _ owner: Int64
     ) throws(SpoolError) -> (ClaimedJob?, UnixTime?) {
         let selection = Selection(
             queues: [.init(queue: name)], kinds: .some([kind]), commands: false)
-        let seen = try store.exchange(
-            owner: owner, settle: [], take: 1, from: selection, now: .now()
-        ) { Double.random(in: 0..<1) }
+        func claim() throws(SpoolError) -> Exchange {
+            try store.exchange(owner: owner, settle: [], take: 1, from: selection, now: .now()) {
+                Double.random(in: 0..<1)
+            }
+        }
+        var seen = try claim()
+        if seen.claimed.isEmpty, try store.recover(now: .now()) > 0 { seen = try claim() }
         return (seen.claimed.first, seen.nextDue)
     }
 
@@ -196,15 +200,5 @@ public struct JobQueue: Sendable {
         return try store.commits.perform(reading: true) { store throws(SpoolError) in
             try store.lanes().filter { $0.queue == name }.reduce(Counts()) { $0 + $1.counts }
         }
-    }
-}
-
-extension Store {
-    func startOf(_ claim: Claim) throws(SpoolError) -> UnixTime? {
-        let select = try statement("SELECT started FROM running WHERE id = ?1 AND attempt = ?2")
-        select.bind(1, claim.job)
-        select.bind(2, claim.attempt)
-        defer { select.reset() }
-        return try select.step() ? UnixTime(microseconds: select.int(0)) : nil
     }
 }

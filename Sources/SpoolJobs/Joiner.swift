@@ -17,13 +17,17 @@ public enum JoinTarget: Hashable, Sendable {
 public struct JoinProgress: Hashable, Sendable {
     /// Jobs that were unfinished when it began and, unless it is a snapshot, those put since.
     public var total: Int
+    /// Ended well since it began.
     public var done: Int
     /// Ended dead or cancelled.
     public var failed: Int
+    /// In the hands of consumers.
     public var running: Int
+    /// Wait for their time, or for another attempt.
     public var scheduled: Int
     /// When the next scheduled or retrying one becomes ready.
     public var nextDue: UnixTime?
+    /// Nothing is left to wait for.
     public var isFinished: Bool
 }
 
@@ -156,49 +160,4 @@ public final class Joiner {
 
 extension UnixTime {
     fileprivate static let far = UnixTime(microseconds: .max)
-}
-
-extension Store {
-    func isUnfinished(_ id: Int64) throws(SpoolError) -> Bool {
-        let select = try statement(
-            "SELECT 1 FROM job WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM finished WHERE id = ?1)")
-        select.bind(1, id)
-        defer { select.reset() }
-        return try select.step()
-    }
-
-    /// Some unfinished job with an id up to `last`. Ready jobs of one priority stand in the order of their ids, so that
-    /// the first of each priority decides.
-    func unfinishedJob(queue: String?, upTo last: Int64) throws(SpoolError) -> Int64? {
-        for lane in try lanes() where queue == nil || lane.queue == queue {
-            if let id = try firstReady(lane.id, upTo: last) { return id }
-            let others = try statement(
-                """
-                SELECT id FROM running WHERE lane = ?1 AND id <= ?2
-                UNION ALL SELECT id FROM scheduled WHERE lane = ?1 AND id <= ?2 LIMIT 1
-                """)
-            others.bind(1, lane.id)
-            others.bind(2, last)
-            defer { others.reset() }
-            if try others.step() { return others.int(0) }
-        }
-        return nil
-    }
-
-    private func firstReady(_ lane: Int64, upTo last: Int64) throws(SpoolError) -> Int64? {
-        let select = try statement(
-            """
-            SELECT priority, id FROM ready WHERE lane = ?1 AND priority > ?2 ORDER BY priority, id LIMIT 1
-            """)
-        var priority: Int64 = -1
-        while true {
-            select.bind(1, lane)
-            select.bind(2, priority)
-            guard try select.step() else { return nil }
-            let id = select.int(1)
-            priority = select.int(0)
-            select.reset()
-            if id <= last { return id }
-        }
-    }
 }

@@ -95,7 +95,8 @@ enum Path {
     /// Makes the name of a new file durable.
     static func syncDirectory(of path: String) throws(SpoolError) {
         let directory = open(parent(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard directory >= 0 else { return }  // a directory that may be written but not read: nothing to be done
+        // A directory may be writable but not readable: then there is nothing to be done.
+        guard directory >= 0 else { return }
         defer { close(directory) }
         guard fsync(directory) == 0 || errno == EINVAL || errno == EROFS else {
             throw .inputOutput(

@@ -8,7 +8,7 @@ internal import SpoolThreads
 /// A connection. Every one has the settings that make Spool's promises true, so there is no other way to open one.
 final class Connection {
     let path: String
-    fileprivate let handle: OpaquePointer
+    let handle: OpaquePointer
 
     enum Access { case existing, immutable }
 

@@ -58,11 +58,14 @@ public enum Verdict: Int, CaseIterable, Sendable {
 
 /// What a job has behind it. `attempt` numbers its starts and is the fence; it never goes back.
 public struct History: Hashable, Sendable {
+    /// How often it was started.
     public var attempt: Int
+    /// Runs that ended badly.
     public var failures: Int
     /// Consumers that died with it, one after the other.
     public var deaths: Int
 
+    /// Made from its parts.
     public init(attempt: Int = 0, failures: Int = 0, deaths: Int = 0) {
         self.attempt = attempt
         self.failures = failures
@@ -72,9 +75,12 @@ public struct History: Hashable, Sendable {
 
 /// What a job allows: how many failures are forgiven, and how long to wait after each.
 public struct Policy: Hashable, Sendable {
+    /// Failures that are forgiven.
     public var retries: Int
+    /// How long to wait after each failure.
     public var backoff: Backoff
 
+    /// Made from its parts.
     public init(retries: Int, backoff: Backoff = .standard) {
         self.retries = retries
         self.backoff = backoff
@@ -92,6 +98,7 @@ public enum Move: Hashable, Sendable {
     case dead(History, reason: String)
     case cancelled(History)
 
+    /// What the job then has behind it.
     public var history: History {
         switch self {
         case .ready(let history), .scheduled(_, let history), .done(let history),
@@ -100,6 +107,7 @@ public enum Move: Hashable, Sendable {
         }
     }
 
+    /// Where it stands.
     public var state: State {
         switch self {
         case .ready: .ready

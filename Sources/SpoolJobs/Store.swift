@@ -22,6 +22,7 @@ public enum OpenMode: Sendable {
 /// Not for two threads at once, and not across a fork: open one per thread or process. Any number may be open on one
 /// file. ``JobQueue`` is the form that many threads can share.
 public final class Store {
+    /// Where its files are.
     public let files: StoreFiles
     let connection: Connection
     private let gate: Gate?
@@ -34,7 +35,8 @@ public final class Store {
     var places: [Place: Int64] = [:]
 
     /// A commit that leaves more pages than this in the WAL is followed by a checkpoint: 16 MiB.
-    public var checkpointPages: Int32 = 4096
+    public var checkpointPages: Int32 = 4096 { didSet { nextCheckpoint = checkpointPages } }
+    private var nextCheckpoint: Int32 = 4096
 
     private init(_ files: StoreFiles, _ connection: Connection, _ gate: Gate?) {
         self.files = files
@@ -153,7 +155,7 @@ public final class Store {
     }
 
     private func checkpointIfLong() throws(SpoolError) {
-        guard pages.pointee > checkpointPages else { return }
+        guard pages.pointee > nextCheckpoint else { return }
         pages.pointee = 0
         // The commit stands: a checkpoint that fails is only put off until the next one.
         try? checkpoint()
@@ -166,7 +168,9 @@ public final class Store {
         guard let other = checkpointer else { return }
         try other.execute("BEGIN IMMEDIATE")
         defer { try? other.execute("ROLLBACK") }  // nothing was written: there is nothing to lose
-        _ = try connection.checkpointPassive()
+        let (log, copied) = try connection.checkpointPassive()
+        // A reader that holds on to an old snapshot stops the copying: try again when there is more to gain.
+        nextCheckpoint = copied == log ? checkpointPages : Int32(clamping: log) + checkpointPages
     }
 
     // MARK: - Doorbells
@@ -185,7 +189,8 @@ public final class Store {
     private func strike(_ bell: Bell) {
         if let known = bells[bell] { return known.ring() }
         let path = bell == .arrived ? files.arrived : files.settled
-        guard let file = try? File.side(path) else { return }  // the safety poll of the waiters covers it
+        // Without the file the safety poll of the waiters covers it.
+        guard let file = try? File.side(path) else { return }
         bells[bell] = file
         file.ring()
     }

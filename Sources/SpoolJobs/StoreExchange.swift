@@ -249,7 +249,7 @@ extension Store {
         let select = try statement(
             """
             SELECT c.id, c.attempt, c.signal, c.grace FROM cancellation c
-            JOIN running r ON r.id = c.id AND r.attempt = c.attempt WHERE r.owner = ?1
+            CROSS JOIN running r ON r.id = c.id AND r.attempt = c.attempt WHERE r.owner = ?1
             """)
         select.bind(1, owner)
         var found: [Cancellation] = []

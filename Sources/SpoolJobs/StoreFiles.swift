@@ -17,14 +17,20 @@ public struct StoreFiles: Hashable, Sendable {
     /// The database itself, without symbolic links: all processes must agree on the files beside it.
     public let database: String
 
+    /// The files beside a database whose path is canonical.
     public init(_ database: String) { self.database = database }
 
     /// FILE-spool, mode 0700.
     public var directory: String { database + "-spool" }
+    /// flock(2) of whoever writes.
     public var gate: String { directory + "/gate" }
+    /// One locked byte for each owner that lives.
     public var live: String { directory + "/live" }
+    /// The doorbell of work that may be taken.
     public var arrived: String { directory + "/arrived" }
+    /// The doorbell of jobs that ended.
     public var settled: String { directory + "/settled" }
+    /// The directory of what commands printed.
     public var logs: String { directory + "/logs" }
     var newDatabase: String { directory + "/new.db" }
 
@@ -85,8 +91,10 @@ final class Gate {
 }
 
 /// Which owners live: each holds the byte of its number in one file.
+///
+/// A lock belongs to the open file description: it ends with the last copy of `held`, in whichever process that is.
 final class Lives {
-    private let held: File
+    let held: File
     private let probe: File
 
     init(_ path: String) throws(SpoolError) {

@@ -160,7 +160,8 @@ extension Store {
         let select = try statement(
             """
             SELECT j.lane, j.priority, y.id IS NOT NULL, s.id IS NOT NULL, r.id IS NOT NULL, f.outcome, s.due,
-              coalesce(y.attempt, s.attempt, r.attempt, f.attempt), coalesce(y.failures, s.failures, r.failures, f.failures),
+              coalesce(y.attempt, s.attempt, r.attempt, f.attempt),
+              coalesce(y.failures, s.failures, r.failures, f.failures),
               coalesce(y.deaths, s.deaths, r.deaths, 0)
             FROM job j LEFT JOIN ready y ON y.lane = j.lane AND y.priority = j.priority AND y.id = j.id
               LEFT JOIN scheduled s ON s.id = j.id LEFT JOIN running r ON r.id = j.id

@@ -21,7 +21,8 @@ extension Store {
             """
             SELECT j.id, q.name, l.kind, j.name, j.priority, j.put_at, j.retries, j.place, j.backoff_min, j.backoff_max,
               j.timeout, j.command, j.body, y.id IS NOT NULL, s.id IS NOT NULL, r.id IS NOT NULL, f.outcome,
-              coalesce(y.attempt, s.attempt, r.attempt, f.attempt), coalesce(y.failures, s.failures, r.failures, f.failures),
+              coalesce(y.attempt, s.attempt, r.attempt, f.attempt),
+              coalesce(y.failures, s.failures, r.failures, f.failures),
               s.due, coalesce(r.started, f.started), f.finished, o.name, f.exit, f.signal, f.error, c.id IS NOT NULL
             FROM job j JOIN lane l ON l.id = j.lane JOIN queue q ON q.id = l.queue
               LEFT JOIN ready y ON y.lane = j.lane AND y.priority = j.priority AND y.id = j.id

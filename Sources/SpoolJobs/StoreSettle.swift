@@ -130,6 +130,15 @@ extension Store {
         try delete.run()
     }
 
+    /// When a claim's run began; nil if it is not current.
+    func startOf(_ claim: Claim) throws(SpoolError) -> UnixTime? {
+        let select = try statement("SELECT started FROM running WHERE id = ?1 AND attempt = ?2")
+        select.bind(1, claim.job)
+        select.bind(2, claim.attempt)
+        defer { select.reset() }
+        return try select.step() ? UnixTime(microseconds: select.int(0)) : nil
+    }
+
     /// What a move needs to know of a job besides its history.
     func facts(of id: Int64) throws(SpoolError) -> (lane: Int64, priority: Int, policy: Policy) {
         let select = try statement(

@@ -36,7 +36,7 @@ final class Watch: @unchecked Sendable {  // the mutable part is touched with th
     deinit { close(wake) }
 
     /// The store and bell of the watching thread, handed to it once.
-    private final class Station: @unchecked Sendable {  // used by the watching thread alone after init
+    private final class Station: @unchecked Sendable {  // the watching thread's alone
         let store: Store
         var bell: Doorbell?
         init(_ store: Store) { self.store = store }

@@ -8,9 +8,10 @@ private import Glibc
 /// A mutual-exclusion lock, not recursive. See threading.Lock in Python, pthread_mutex_lock(3).
 ///
 /// Safe from any thread. A forked child must not use a lock that another thread may have held at the fork.
-public final class Lock: @unchecked Sendable {  // the mutex is raw memory at a fixed address, made for sharing
+public final class Lock: @unchecked Sendable {  // raw memory, made to be shared
     fileprivate let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
+    /// Free, or with nobody waiting.
     public init() {
         mutex = .allocate(capacity: 1)
         let status = pthread_mutex_init(mutex, nil)
@@ -33,10 +34,11 @@ public final class Lock: @unchecked Sendable {  // the mutex is raw memory at a 
 }
 
 /// What threads that hold a ``Lock`` wait on until another one says that things changed. See threading.Condition.
-public final class Condition: @unchecked Sendable {  // raw memory at a fixed address, made for sharing
+public final class Condition: @unchecked Sendable {  // raw memory, made to be shared
     private let lock: Lock
     private let condition: UnsafeMutablePointer<pthread_cond_t>
 
+    /// Free, or with nobody waiting.
     public init(_ lock: Lock) {
         self.lock = lock
         condition = .allocate(capacity: 1)

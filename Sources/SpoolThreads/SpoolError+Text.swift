@@ -62,6 +62,7 @@ extension SpoolError: CustomStringConvertible {
         }
     }
 
+    /// The sentence, and the way out.
     public var description: String { hint.map { "\(message) \($0)" } ?? message }
 
     /// The C library's words for an errno.

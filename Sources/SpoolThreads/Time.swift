@@ -7,8 +7,10 @@ private import Glibc
 
 /// A moment on the wall clock: microseconds since 1970-01-01 00:00 UTC.
 public struct UnixTime: Hashable, Comparable, Sendable {
+    /// Microseconds since 1970-01-01 00:00 UTC.
     public var microseconds: Int64
 
+    /// Made from its parts.
     public init(microseconds: Int64) { self.microseconds = microseconds }
 
     /// Reads CLOCK_REALTIME.
@@ -18,6 +20,7 @@ public struct UnixTime: Hashable, Comparable, Sendable {
         return UnixTime(microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000)
     }
 
+    /// Earlier is less.
     public static func < (a: UnixTime, b: UnixTime) -> Bool { a.microseconds < b.microseconds }
 
     /// Saturates at the ends of the range instead of trapping: a delay of ten thousand years is only far away.
@@ -26,6 +29,7 @@ public struct UnixTime: Hashable, Comparable, Sendable {
         return UnixTime(microseconds: overflow ? (duration < .zero ? .min : .max) : sum)
     }
 
+    /// The time from `b` to `a`.
     public static func - (a: UnixTime, b: UnixTime) -> Duration {
         .microseconds(a.microseconds.subtractingReportingOverflow(b.microseconds).partialValue)
     }
@@ -36,6 +40,7 @@ public struct Deadline: Hashable, Comparable, Sendable {
     /// Nanoseconds of CLOCK_MONOTONIC; `UInt64.max` never comes.
     public let nanoseconds: UInt64
 
+    /// Made from its parts.
     public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
     /// The moment `timeout` from now: nil never comes, zero or less is past already.
@@ -49,6 +54,7 @@ public struct Deadline: Hashable, Comparable, Sendable {
         self.init(nanoseconds: overflow ? .max : sum)
     }
 
+    /// The deadline that never comes.
     public static let never = Deadline(nanoseconds: .max)
 
     /// Reads CLOCK_MONOTONIC.
@@ -58,8 +64,10 @@ public struct Deadline: Hashable, Comparable, Sendable {
         return Deadline(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
     }
 
+    /// Earlier is less.
     public static func < (a: Deadline, b: Deadline) -> Bool { a.nanoseconds < b.nanoseconds }
 
+    /// Whether it is past now.
     public var isPast: Bool { self != .never && self <= .now() }
 
     /// What is left at `now`; zero when it is past, nil when it never comes.

@@ -12,7 +12,7 @@ final class Scratch: Sendable {
 
     init() {
         directory = NSTemporaryDirectory() + "spool-test-" + UUID().uuidString
-        try! FileManager.default.createDirectory(
+        try? FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
     }
 

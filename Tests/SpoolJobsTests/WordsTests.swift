@@ -1,3 +1,5 @@
+// WordsTests.swift - argument vectors as lines.
+
 import SpoolJobs
 import Testing
 

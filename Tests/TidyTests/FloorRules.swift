@@ -54,7 +54,7 @@ extension Rule {
             in: {
                 $0.isSource && $0.isSwift
                     && !$0.path.contains(
-                        #/^Sources\/SpoolJobs\/(Store|SQLite|Schema|Joiner)[^\/]*\.swift$/#)
+                        #/^Sources\/SpoolJobs\/(Store|SQLite)[^\/]*\.swift$/#)
             },
             broken: { $0.literals.filter(isSQL).map(\.line) }),
         Rule(

@@ -1,3 +1,89 @@
-// cspool_process.h - processes: fork, exec, pidfd, death signals.
+// cspool_process.h - processes: fork, exec, descriptors between processes, how a process ended.
+//
+// Every descriptor made here is close-on-exec. Functions return 0 or a useful number, or a negated errno.
 #pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/types.h>
+
+/// fork(2). Only from a process with one thread.
+pid_t spool_fork(void);
+
+/// Forks twice, so that the new process is adopted by the nearest subreaper above the caller, and runs `body` there on
+/// a fresh thread (a forked main thread keeps the thread id that locks of the Swift runtime have cached). The process
+/// is killed when the one that adopted it dies. `body` must not return. Only from a process with one thread.
+int spool_fork_adopted(void (*body)(void *), void *context);
+
+/// Forks, and runs `body` in the child on a fresh thread; the child is killed when the calling thread ends. Returns the
+/// process id, or a negated errno. `body` must not return. Only from a process with one thread.
+pid_t spool_fork_child(void (*body)(void *), void *context);
+
+/// Orphans below the caller become its children. See prctl(2), PR_SET_CHILD_SUBREAPER.
+int spool_become_subreaper(void);
+
+/// A program to start. `pid_word`, if not NULL, gets the process id before the program begins.
+struct spool_spawn {
+    const char *path;
+    char *const *argv;
+    char *const *envp;
+    const char *directory;  // NULL: the caller's
+    int in, out, err;       // become 0, 1, 2; nothing else is passed on
+    int64_t *pid_word;
+    int pidfd;              // out: readable when the program has ended
+    int failed_at_chdir;    // out: what failed was the directory
+};
+
+/// Starts a program in a process group of its own, with default signal handlers and an empty signal mask, killed when
+/// the calling thread dies. Costs the same from a large process as from a small one (CLONE_VM | CLONE_VFORK).
+/// Returns the process id.
+pid_t spool_start(struct spool_spawn *spawn);
+
+/// How a process ended and what it used.
+struct spool_end {
+    int exited;       // 1: `code` is the exit status; 0: `code` is the signal
+    int code;
+    int64_t user_us, system_us, peak_kib;
+};
+
+/// Waits for a child and frees its id.
+int spool_reap(pid_t pid, struct spool_end *end);
+
+/// Takes one child that has ended, whichever it is; 0 if none has.
+pid_t spool_reap_any(struct spool_end *end);
+
+/// Sends one packet, with a descriptor unless `descriptor` is negative.
+int spool_send_packet(int socket, const void *bytes, size_t count, int descriptor);
+
+/// Receives one packet into `bytes`; returns its length, 0 at the end. `descriptor` is -1 if none came along.
+ssize_t spool_receive_packet(int socket, void *bytes, size_t count, int *descriptor);
+
+/// A connected pair of unix sockets of this type (SOCK_STREAM or SOCK_SEQPACKET).
+int spool_socket_pair(int type, int ends[2]);
+
+int spool_pipe(int ends[2]);
+
+/// An empty file in memory.
+int spool_memory_file(const char *name);
+
+/// Opens /dev/null for each of 0, 1, 2 that is closed, so that no other file takes its number.
+int spool_open_standard_descriptors(void);
+
+/// Closes every descriptor from `first` on.
+void spool_close_from(int first);
+
+/// A descriptor that reads these signals, which are blocked for the calling thread from now on.
+int spool_signal_descriptor(const int *signals, int count);
+
+/// Whether the signal is ignored, as nohup(1) asks for SIGHUP.
+int spool_is_ignored(int signal);
+
+/// Default handlers for all signals and an empty mask, whatever the caller inherited.
+void spool_reset_signals(void);
+
+/// Cores that this process may use.
+int spool_usable_cores(void);
+
+static inline void spool_store(int64_t *word, int64_t value) { __atomic_store_n(word, value, __ATOMIC_SEQ_CST); }
+static inline int64_t spool_load(int64_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }

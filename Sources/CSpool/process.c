@@ -1,0 +1,244 @@
+// process.c - fork and exec as a job queue needs them.
+#define _GNU_SOURCE
+#include "cspool.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+pid_t spool_fork(void) { return fork(); }
+
+struct fresh {
+    void (*body)(void *);
+    void *context;
+};
+
+static void *run_fresh(void *argument) {
+    struct fresh *fresh = argument;
+    fresh->body(fresh->context);
+    _exit(0);
+}
+
+static _Noreturn void run_on_fresh_thread(void (*body)(void *), void *context) {
+    static struct fresh fresh;
+    fresh = (struct fresh){body, context};
+    pthread_t thread;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, 8 << 20);
+    if (pthread_create(&thread, &attributes, run_fresh, &fresh)) _exit(125);
+    for (;;) pause();
+}
+
+static _Noreturn void run_adopted(pid_t intermediate, void (*body)(void *), void *context) {
+    // The death signal fires when a parent goes: it may be asked for only after the intermediate one has gone.
+    while (getppid() == intermediate) sched_yield();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    run_on_fresh_thread(body, context);
+}
+
+int spool_fork_adopted(void (*body)(void *), void *context) {
+    pid_t intermediate = fork();
+    if (intermediate < 0) return -errno;
+    if (intermediate == 0) {
+        pid_t me = getpid();
+        pid_t child = fork();
+        if (child == 0) run_adopted(me, body, context);
+        _exit(child < 0 ? errno : 0);
+    }
+    int status;
+    while (waitpid(intermediate, &status, 0) < 0)
+        if (errno != EINTR) return -errno;
+    if (WIFSIGNALED(status)) return -EINTR;
+    return -WEXITSTATUS(status);
+}
+
+pid_t spool_fork_child(void (*body)(void *), void *context) {
+    pid_t me = getpid();
+    pid_t child = fork();
+    if (child < 0) return -errno;
+    if (child > 0) return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != me) _exit(125);
+    run_on_fresh_thread(body, context);
+}
+
+int spool_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) ? -errno : 0; }
+
+int spool_is_ignored(int signal) {
+    struct sigaction action;
+    return !sigaction(signal, NULL, &action) && action.sa_handler == SIG_IGN;
+}
+
+struct child {
+    struct spool_spawn *spawn;
+    pid_t parent;
+    volatile int error;
+};
+
+void spool_reset_signals(void) {
+    for (int number = 1; number < NSIG; number++) {
+        struct sigaction action;
+        if (sigaction(number, NULL, &action) || action.sa_handler == SIG_DFL) continue;
+        memset(&action, 0, sizeof action);
+        action.sa_handler = SIG_DFL;
+        sigaction(number, &action, NULL);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+// Runs in the caller's memory while the caller stands still: system calls only.
+static int become_program(void *argument) {
+    struct child *child = argument;
+    struct spool_spawn *spawn = child->spawn;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != child->parent) _exit(125);
+    setpgid(0, 0);
+    if (spawn->pid_word) spool_store(spawn->pid_word, getpid());
+    if (spawn->directory && chdir(spawn->directory)) {
+        child->error = errno;
+        spawn->failed_at_chdir = 1;
+        _exit(126);
+    }
+    if (dup2(spawn->in, 0) < 0 || dup2(spawn->out, 1) < 0 || dup2(spawn->err, 2) < 0) {
+        child->error = errno;
+        _exit(126);
+    }
+    syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
+    spool_reset_signals();
+    execve(spawn->path, spawn->argv, spawn->envp);
+    child->error = errno;
+    _exit(127);
+}
+
+pid_t spool_start(struct spool_spawn *spawn) {
+    char stack[32768] __attribute__((aligned(16)));
+    struct child child = {spawn, getpid(), 0};
+    sigset_t all, before;
+    sigfillset(&all);
+    spawn->failed_at_chdir = 0;
+    // A handler must not run in the child while it shares our memory.
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = clone(
+        become_program, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &child, &spawn->pidfd);
+    int error = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0) return -error;
+    if (!child.error) return pid;
+    if (spawn->pid_word) spool_store(spawn->pid_word, 0);
+    close(spawn->pidfd);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
+    return -child.error;
+}
+
+static void describe(int status, const struct rusage *usage, struct spool_end *end) {
+    end->exited = WIFEXITED(status);
+    end->code = end->exited ? WEXITSTATUS(status) : WTERMSIG(status);
+    end->user_us = usage->ru_utime.tv_sec * 1000000LL + usage->ru_utime.tv_usec;
+    end->system_us = usage->ru_stime.tv_sec * 1000000LL + usage->ru_stime.tv_usec;
+    end->peak_kib = usage->ru_maxrss;
+}
+
+int spool_reap(pid_t pid, struct spool_end *end) {
+    int status;
+    struct rusage usage;
+    while (wait4(pid, &status, 0, &usage) < 0)
+        if (errno != EINTR) return -errno;
+    describe(status, &usage, end);
+    return 0;
+}
+
+pid_t spool_reap_any(struct spool_end *end) {
+    int status;
+    struct rusage usage;
+    pid_t pid = wait4(-1, &status, WNOHANG, &usage);
+    if (pid > 0) describe(status, &usage, end);
+    return pid < 0 ? 0 : pid;
+}
+
+union control {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr header;
+};
+
+int spool_send_packet(int socket, const void *bytes, size_t count, int descriptor) {
+    struct iovec part = {(void *)bytes, count};
+    union control control = {0};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    if (descriptor >= 0) {
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof control.bytes;
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    }
+    while (sendmsg(socket, &message, MSG_NOSIGNAL) < 0)
+        if (errno != EINTR) return -errno;
+    return 0;
+}
+
+ssize_t spool_receive_packet(int socket, void *bytes, size_t count, int *descriptor) {
+    struct iovec part = {bytes, count};
+    union control control = {0};
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    *descriptor = -1;
+    ssize_t received;
+    while ((received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC)) < 0)
+        if (errno != EINTR) return -errno;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+        memcpy(descriptor, CMSG_DATA(header), sizeof *descriptor);
+    return received;
+}
+
+int spool_socket_pair(int type, int ends[2]) {
+    return socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) ? -errno : 0;
+}
+
+int spool_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) ? -errno : 0; }
+
+int spool_memory_file(const char *name) {
+    int descriptor = memfd_create(name, MFD_CLOEXEC);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int spool_open_standard_descriptors(void) {
+    for (int descriptor = 0; descriptor < 3; descriptor++) {
+        if (fcntl(descriptor, F_GETFD) >= 0) continue;
+        if (open("/dev/null", O_RDWR) != descriptor) return -errno;
+    }
+    return 0;
+}
+
+void spool_close_from(int first) { syscall(SYS_close_range, first, ~0u, 0); }
+
+int spool_signal_descriptor(const int *signals, int count) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int i = 0; i < count; i++) sigaddset(&set, signals[i]);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL)) return -errno;
+    int descriptor = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int spool_usable_cores(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set)) return 1;
+    int count = CPU_COUNT(&set);
+    return count > 0 ? count : 1;
+}

@@ -1,0 +1,266 @@
+// Command.swift - starts a program and learns how it ended.
+//
+// The program runs in a process group of its own with descriptors 0, 1 and 2 and nothing else, default signals, and
+// dies with the thread that started it. No shell, no fork of our memory: see spool_start.
+
+private import CSpool
+private import Glibc
+private import SpoolThreads
+
+/// A program, its arguments, and where it runs. Bytes, because names of files are bytes.
+public struct Command: Hashable, Sendable {
+    /// The first word is the program: a path, or a name that is looked for in PATH of `environment`.
+    public var words: [[UInt8]]
+    /// `NAME=value` each.
+    public var environment: [[UInt8]]
+    /// Nil: where the caller stands.
+    public var directory: [UInt8]?
+
+    public init(_ words: [[UInt8]], environment: [[UInt8]], directory: [UInt8]? = nil) {
+        self.words = words
+        self.environment = environment
+        self.directory = directory
+    }
+
+    /// Why a program could not be started, in the words and exit statuses of a shell.
+    public struct Failure: Error, Hashable, Sendable {
+        /// 127: not found; 126: found, but cannot be executed.
+        public let exit: Int32
+        /// One line for people.
+        public let reason: String
+        /// Processes, memory or descriptors were short: worth another try.
+        public let isTemporary: Bool
+
+        public init(exit: Int32, reason: String, isTemporary: Bool = false) {
+            self.exit = exit
+            self.reason = reason
+            self.isTemporary = isTemporary
+        }
+    }
+
+    /// What a program gets as its descriptors 0, 1 and 2.
+    public struct Streams: Hashable, Sendable {
+        public var input: Int32
+        public var output: Int32
+        public var error: Int32
+
+        public init(input: Int32, output: Int32, error: Int32) {
+            self.input = input
+            self.output = output
+            self.error = error
+        }
+    }
+
+    /// Starts the program. It is killed when the calling thread dies.
+    /// - Parameter groupWord: Gets the number of its process group before the program begins.
+    /// - Throws: ``Failure`` as a shell would say it.
+    public func start(
+        _ streams: Streams, groupWord: UnsafeMutablePointer<Int64>? = nil
+    ) throws(Failure) -> RunningCommand {
+        guard let name = words.first, !name.isEmpty else {
+            throw Failure(exit: 127, reason: "command not found: ''")
+        }
+        let path = try resolve(name)
+        do {
+            return try start(path, words, streams, groupWord)
+        } catch {
+            guard case .exec(ENOEXEC) = error else { throw failure(name, error) }
+        }
+        // As execvp(3) does: a text without #! is a script of the shell.
+        do {
+            let shell = Array("/bin/sh".utf8)
+            return try start(shell, [shell, path] + words.dropFirst(), streams, groupWord)
+        } catch {
+            throw failure(name, error)
+        }
+    }
+
+    private enum StartError: Error {
+        case exec(Int32)
+        case directory(Int32)
+        case clone(Int32)
+    }
+
+    private func start(
+        _ path: [UInt8], _ words: [[UInt8]], _ streams: Streams,
+        _ groupWord: UnsafeMutablePointer<Int64>?
+    ) throws(StartError) -> RunningCommand {
+        let arguments = CStrings(words)
+        let variables = CStrings(environment)
+        let places = CStrings([path] + (directory.map { [$0] } ?? []))
+        var spawn = spool_spawn()
+        spawn.path = UnsafePointer(places.pointers[0])
+        spawn.argv = arguments.base
+        spawn.envp = variables.base
+        spawn.directory = directory == nil ? nil : UnsafePointer(places.pointers[1])
+        (spawn.in, spawn.out, spawn.err) = (streams.input, streams.output, streams.error)
+        spawn.pid_word = groupWord
+        let pid = withExtendedLifetime((arguments, variables, places)) { spool_start(&spawn) }
+        guard pid < 0 else { return RunningCommand(pid: pid, pidDescriptor: spawn.pidfd) }
+        if spawn.failed_at_chdir != 0 { throw .directory(-pid) }
+        if [EAGAIN, ENOMEM, EMFILE, ENFILE].contains(-pid) { throw .clone(-pid) }
+        throw .exec(-pid)
+    }
+
+    private func failure(_ name: [UInt8], _ error: StartError) -> Failure {
+        let program = String(decoding: name, as: UTF8.self)
+        switch error {
+        case .directory(let number):
+            let place = String(decoding: directory ?? [], as: UTF8.self)
+            return Failure(
+                exit: 126,
+                reason: "cannot change to directory \(place): \(SpoolError.reason(number))")
+        case .clone(let number):
+            return Failure(
+                exit: 126, reason: "cannot start a process: \(SpoolError.reason(number))",
+                isTemporary: true)
+        case .exec(ENOENT), .exec(ENOTDIR):
+            return Failure(exit: 127, reason: "command not found: \(program)")
+        case .exec(EACCES):
+            return Failure(exit: 126, reason: "permission denied: \(program)")
+        case .exec(let number):
+            return Failure(
+                exit: 126, reason: "cannot execute \(program): \(SpoolError.reason(number))")
+        }
+    }
+}
+
+extension Command {
+    private static let defaultPath = Array("/usr/local/bin:/usr/bin:/bin".utf8)
+    private static let slash = UInt8(ascii: "/")
+
+    /// Looks for a program as execvp(3) does, but in the command's own PATH, from its own directory.
+    private func resolve(_ name: [UInt8]) throws(Failure) -> [UInt8] {
+        guard !name.contains(Self.slash) else { return name }
+        let prefix = Array("PATH=".utf8)
+        let path = environment.last { $0.starts(with: prefix) }.map { $0.dropFirst(prefix.count) }
+        var isForbidden = false
+        for entry in (path ?? Self.defaultPath[...]).split(
+            separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
+        {
+            var candidate = entry.first == Self.slash ? [] : (directory ?? []) + [Self.slash]
+            if directory == nil, entry.first != Self.slash { candidate = [] }
+            candidate += entry.isEmpty ? [UInt8(ascii: ".")] : entry
+            candidate += [Self.slash] + name
+            switch Self.look(at: candidate) {
+            case .executable: return candidate
+            case .forbidden: isForbidden = true
+            case .missing: continue
+            }
+        }
+        let program = String(decoding: name, as: UTF8.self)
+        throw isForbidden
+            ? Failure(exit: 126, reason: "permission denied: \(program)")
+            : Failure(exit: 127, reason: "command not found: \(program)")
+    }
+
+    private enum Candidate { case executable, forbidden, missing }
+
+    private static func look(at path: [UInt8]) -> Candidate {
+        path.withUnsafeBufferPointer { bytes in
+            bytes.withMemoryRebound(to: CChar.self) { characters in
+                withUnsafeTemporaryAllocation(of: CChar.self, capacity: characters.count + 1) {
+                    text in
+                    _ = text.initialize(from: characters)
+                    text[characters.count] = 0
+                    guard let name = text.baseAddress else { return .missing }
+                    var status = stat()
+                    guard stat(name, &status) == 0 else {
+                        return errno == EACCES ? .forbidden : .missing
+                    }
+                    guard status.st_mode & S_IFMT == S_IFREG else { return .missing }
+                    return access(name, X_OK) == 0 ? .executable : .forbidden
+                }
+            }
+        }
+    }
+}
+
+/// A program that was started and not reaped yet.
+public struct RunningCommand: Sendable {
+    /// Its process, and the number of its process group.
+    public let pid: Int32
+    /// Readable when the program has ended, until `reap`.
+    public let pidDescriptor: Int32
+
+    /// Sends a signal to its process group; one that has gone is no error.
+    public func signal(_ number: Int32) { kill(-pid, number) }
+
+    /// Waits for the end, frees the process id and closes the descriptor. Once.
+    public func reap() -> ProcessEnd {
+        var end = spool_end()
+        let status = spool_reap(pid, &end)
+        precondition(status == 0, "reaped twice: \(pid)")
+        close(pidDescriptor)
+        return ProcessEnd(end)
+    }
+}
+
+/// How a process ended and what it used.
+public struct ProcessEnd: Hashable, Sendable {
+    /// Nil when a signal ended it.
+    public let exit: Int32?
+    /// The signal that ended it.
+    public let signal: Int32?
+    public let userMicroseconds: Int64
+    public let systemMicroseconds: Int64
+    /// Largest resident size, KiB.
+    public let peakKiB: Int64
+
+    fileprivate init(_ end: spool_end) {
+        exit = end.exited != 0 ? end.code : nil
+        signal = end.exited != 0 ? nil : end.code
+        userMicroseconds = end.user_us
+        systemMicroseconds = end.system_us
+        peakKiB = end.peak_kib
+    }
+
+    /// Takes one child that has ended, whichever it is; nil if none has.
+    public static func reapAny() -> (pid: Int32, end: ProcessEnd)? {
+        var end = spool_end()
+        let pid = spool_reap_any(&end)
+        return pid > 0 ? (pid, ProcessEnd(end)) : nil
+    }
+
+    /// Waits for a child and frees its process id; one that was taken already is no error.
+    public static func reap(_ pid: Int32) {
+        var end = spool_end()
+        spool_reap(pid, &end)
+    }
+
+    /// Why it did not succeed: "exit 3", "killed by signal 9 (SIGKILL)". Nil: it did.
+    public var reason: String? {
+        if let signal { return "killed by \(SignalName.describe(signal))" }
+        guard let exit, exit != 0 else { return nil }
+        return "exit \(exit)"
+    }
+}
+
+/// A NULL-terminated array of C strings, as execve(2) wants it, in one piece of memory.
+private final class CStrings {
+    let pointers: UnsafeMutableBufferPointer<UnsafeMutablePointer<CChar>?>
+    private let text: UnsafeMutableBufferPointer<CChar>
+
+    init(_ strings: [[UInt8]]) {
+        text = .allocate(capacity: strings.reduce(0) { $0 + $1.count + 1 } + 1)
+        pointers = .allocate(capacity: strings.count + 1)
+        var offset = 0
+        for (index, string) in strings.enumerated() {
+            pointers.initializeElement(at: index, to: text.baseAddress?.advanced(by: offset))
+            for byte in string {
+                text[offset] = CChar(bitPattern: byte)
+                offset += 1
+            }
+            text[offset] = 0
+            offset += 1
+        }
+        pointers.initializeElement(at: strings.count, to: nil)
+    }
+
+    deinit {
+        text.deallocate()
+        pointers.deallocate()
+    }
+
+    var base: UnsafePointer<UnsafeMutablePointer<CChar>?>? { UnsafePointer(pointers.baseAddress) }
+}

@@ -1,0 +1,178 @@
+// ForkServer.swift - the small process that forks consumers: exec'd before there are threads, stores or locks.
+//
+// It has one thread (checked before each fork), never touches a database, and holds only its socket and the slots'
+// memory. A request is one packet with the consumer's end of a socket pair; what comes back is only bad news, because
+// a consumer says hello on its own socket. A consumer becomes a child of the server's parent, which is a subreaper.
+
+private import CSpool
+private import Glibc
+public import SpoolThreads
+
+/// The supervisor's handle on its fork server.
+public struct ForkServer: Sendable {
+    /// First argument of the program that makes it a fork server.
+    public static let argument = "__fork-server"
+
+    /// A fork that failed.
+    public struct Refusal: Hashable, Sendable {
+        public let slot: Int
+        public let errno: Int32
+    }
+
+    public let pid: Int32
+    /// Readable when a fork failed or the server ended.
+    public let socket: Int32
+    private let pidDescriptor: Int32
+
+    private struct Request {
+        var slot: Int32
+    }
+
+    private struct Reply {
+        var slot: Int32
+        var errno: Int32
+    }
+
+    /// Starts `executable`, which must call ``serveIfAsked(arguments:_:)`` first of all.
+    ///
+    /// It lives until its socket closes, and no longer than the calling thread.
+    /// - Throws: `.system` when it cannot be started.
+    public static func start(
+        executable: String = "/proc/self/exe", slots: Int32
+    ) throws(SpoolError) -> ForkServer {
+        let (ours, theirs) = try Descriptor.sockets(packets: true).release()
+        let input = Descriptor(owning: theirs)
+        let command = Command(
+            [Array(executable.utf8), Array(argument.utf8)], environment: currentEnvironment())
+        let running: RunningCommand
+        do {
+            running = try command.start(.init(input: input.number, output: 2, error: 2))
+        } catch {
+            Glibc.close(ours)
+            throw .noWorker("cannot start the fork server: \(error.reason)")
+        }
+        var nothing: UInt8 = 0
+        let status = spool_send_packet(ours, &nothing, 1, slots)
+        guard status == 0 else { throw .system(call: "send to the fork server", errno: -status) }
+        return ForkServer(pid: running.pid, socket: ours, pidDescriptor: running.pidDescriptor)
+    }
+
+    /// Asks for a consumer that talks through `socket`, which the caller then closes.
+    /// - Throws: `.system` when the server is gone.
+    public func fork(slot: Int, socket consumer: Int32) throws(SpoolError) {
+        var request = Request(slot: Int32(slot))
+        let status = spool_send_packet(socket, &request, MemoryLayout<Request>.size, consumer)
+        guard status == 0 else { throw .system(call: "send to the fork server", errno: -status) }
+    }
+
+    /// The next fork that failed. Call it when `socket` is readable. Nil: the server has ended.
+    public func refusal() -> Refusal? {
+        var reply = Reply(slot: 0, errno: 0)
+        var descriptor: Int32 = -1
+        let count = spool_receive_packet(socket, &reply, MemoryLayout<Reply>.size, &descriptor)
+        guard count == MemoryLayout<Reply>.size else { return nil }
+        return Refusal(slot: Int(reply.slot), errno: reply.errno)
+    }
+
+    /// Lets the server go: it ends when it sees the end of its socket, and is then a child to be reaped.
+    public func close() {
+        Glibc.close(socket)
+        Glibc.close(pidDescriptor)
+    }
+
+    private static func currentEnvironment() -> [[UInt8]] {
+        var variables: [[UInt8]] = []
+        var next = environ
+        while let variable = next.pointee {
+            variables.append(
+                Array(UnsafeBufferPointer(start: variable, count: strlen(variable))).map(
+                    UInt8.init(bitPattern:)))
+            next += 1
+        }
+        return variables
+    }
+}
+
+extension ForkServer {
+    /// What a new consumer gets.
+    public struct Birth: Sendable {
+        public let slot: Int
+        public let socket: Int32
+        public let slots: SlotPage
+    }
+
+    private final class Cradle {
+        let birth: Birth
+        let serverSocket: Int32
+        let body: @Sendable (Birth) -> Never
+
+        init(_ birth: Birth, _ serverSocket: Int32, _ body: @escaping @Sendable (Birth) -> Never) {
+            self.birth = birth
+            self.serverSocket = serverSocket
+            self.body = body
+        }
+    }
+
+    /// If this process was started as a fork server, serves until the supervisor is gone, and does not return.
+    ///
+    /// Call it first of all, while there is one thread and nothing is open.
+    public static func serveIfAsked(
+        arguments: [String] = CommandLine.arguments, _ body: @escaping @Sendable (Birth) -> Never
+    ) {
+        guard arguments.dropFirst().first == argument else { return }
+        spool_reset_signals()
+        let socket = fcntl(0, F_DUPFD_CLOEXEC, 3)
+        let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+        guard socket >= 0, null >= 0, dup2(null, 0) == 0 else { _exit(71) }
+        Glibc.close(null)
+        var nothing: UInt8 = 0
+        var file: Int32 = -1
+        guard spool_receive_packet(socket, &nothing, 1, &file) == 1, file >= 0 else { _exit(0) }
+        guard let slots = try? SlotPage(mapping: file) else { _exit(71) }  // nobody is there to be told
+        Glibc.close(file)
+        serve(socket, slots, body)
+    }
+
+    private static func serve(
+        _ socket: Int32, _ slots: SlotPage, _ body: @escaping @Sendable (Birth) -> Never
+    ) -> Never {
+        while true {
+            var request = Request(slot: 0)
+            var consumer: Int32 = -1
+            let count = spool_receive_packet(
+                socket, &request, MemoryLayout<Request>.size, &consumer)
+            guard count == MemoryLayout<Request>.size else { _exit(0) }
+            let birth = Birth(slot: Int(request.slot), socket: consumer, slots: slots)
+            let status = consumer < 0 ? EMFILE : fork(Cradle(birth, socket, body))
+            if consumer >= 0 { Glibc.close(consumer) }
+            guard status != 0 else { continue }
+            var reply = Reply(slot: request.slot, errno: status)
+            guard spool_send_packet(socket, &reply, MemoryLayout<Reply>.size, -1) == 0 else {
+                _exit(0)
+            }
+        }
+    }
+
+    /// Returns 0 or an errno.
+    private static func fork(_ cradle: Cradle) -> Int32 {
+        precondition(hasOneThread(), "the fork server has more than one thread")
+        let context = Unmanaged.passUnretained(cradle).toOpaque()
+        // In the child the object lives on: the frame that holds it is never left.
+        let status = withExtendedLifetime(cradle) {
+            spool_fork_adopted(
+                { context in
+                    guard let context else { _exit(71) }
+                    let cradle = Unmanaged<Cradle>.fromOpaque(context).takeUnretainedValue()
+                    Glibc.close(cradle.serverSocket)
+                    cradle.body(cradle.birth)
+                }, context)
+        }
+        return -status
+    }
+
+    private static func hasOneThread() -> Bool {
+        var status = stat()
+        // The directory has two links and one for each thread.
+        return stat("/proc/self/task", &status) != 0 || status.st_nlink <= 3
+    }
+}

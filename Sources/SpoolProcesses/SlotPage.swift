@@ -1,0 +1,63 @@
+// SlotPage.swift - memory that a supervisor shares with its consumers: who runs what, readable after a SIGKILL.
+//
+// One slot of two words per consumer: the job that it runs (0: none) and the process group of its command (0: none).
+// A consumer writes only its own slot. The process group is cleared before its leader is reaped, so that the number
+// cannot belong to anybody else while it stands here.
+
+private import CSpool
+private import Glibc
+public import SpoolThreads
+
+/// The slots of a worker's consumers.
+///
+/// Safe from any process that maps it: each word is read and written atomically.
+public struct SlotPage: @unchecked Sendable {  // raw memory, only touched by atomic loads and stores
+    /// Most consumers of one worker.
+    public static let limit = 4096
+    private static let wordsPerSlot = 2
+    private static let size = limit * wordsPerSlot * MemoryLayout<Int64>.size
+
+    private let words: UnsafeMutablePointer<Int64>
+
+    /// Makes the memory and gives its descriptor, which other processes map.
+    /// - Throws: `.system` when memory or descriptors are short.
+    public static func make() throws(SpoolError) -> (page: SlotPage, descriptor: Int32) {
+        let file = spool_memory_file("spool-slots")
+        guard file >= 0 else { throw .system(call: "memfd_create", errno: -file) }
+        guard ftruncate(file, size) == 0 else { throw .system(call: "ftruncate", errno: errno) }
+        return (try SlotPage(mapping: file), file)
+    }
+
+    /// Maps the memory behind a descriptor of `make`; it stays mapped in children, for the life of the process.
+    public init(mapping descriptor: Int32) throws(SpoolError) {
+        let address = mmap(nil, Self.size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+        guard let address, address != MAP_FAILED else { throw .system(call: "mmap", errno: errno) }
+        words = address.bindMemory(to: Int64.self, capacity: Self.limit * Self.wordsPerSlot)
+    }
+
+    /// The job that the consumer of this slot runs; 0 is none.
+    public func job(_ slot: Int) -> Int64 { spool_load(word(slot, 0)) }
+
+    /// Says which job the consumer of this slot runs from now on.
+    public func setJob(_ job: Int64, _ slot: Int) { spool_store(word(slot, 0), job) }
+
+    /// The process group of the command that the consumer of this slot runs; 0 is none.
+    public func group(_ slot: Int) -> Int32 { Int32(truncatingIfNeeded: spool_load(word(slot, 1))) }
+
+    /// The word that `Command` writes the process group to, before the program begins.
+    public func groupWord(_ slot: Int) -> UnsafeMutablePointer<Int64> { word(slot, 1) }
+
+    /// Says that no command runs; call it before its leader is reaped.
+    public func clearGroup(_ slot: Int) { spool_store(word(slot, 1), 0) }
+
+    /// Empties a slot for its next consumer.
+    public func clear(_ slot: Int) {
+        spool_store(word(slot, 0), 0)
+        spool_store(word(slot, 1), 0)
+    }
+
+    private func word(_ slot: Int, _ index: Int) -> UnsafeMutablePointer<Int64> {
+        precondition(slot >= 0 && slot < Self.limit, "no slot \(slot)")
+        return words + slot * Self.wordsPerSlot + index
+    }
+}

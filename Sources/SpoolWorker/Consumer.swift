@@ -1,0 +1,154 @@
+// Consumer.swift - the forked process that does jobs, one after the other.
+//
+// It owns no store and no lock: jobs come on its socket, outcomes go back on it. The end of the socket means that the
+// supervisor is gone: whatever runs is killed, and the consumer ends. Outcomes of commands are written before the next
+// job begins, so that a kill repeats nothing that was done.
+
+private import Glibc
+internal import SpoolJobs
+public import SpoolProcesses
+internal import SpoolThreads
+
+/// Runs in a process that the fork server made. For the one thread that it starts on.
+public final class Consumer {
+    private let socket: Int32
+    let slot: Int
+    let slots: SlotPage
+    private var reader = FrameReader()
+    private var writer = FrameWriter()
+    private var waiting: [Assignment] = []
+    private var nextWaiting = 0
+    private var places: [Int64: PreparedPlace] = [:]
+    private let ownPlace = PreparedPlace()
+    private(set) var setup = ConsumerSetup(
+        file: "", logs: "", worker: "", program: "", logLimit: 0, killAfter: .zero)
+    /// What was asked for the job that runs.
+    var stop: StopOrder?
+    private var current: Claim?
+
+    /// Outcomes of empty jobs that are written together.
+    private static let gathered = 16 << 10
+
+    private init(_ birth: ForkServer.Birth) {
+        socket = birth.socket
+        slot = birth.slot
+        slots = birth.slots
+    }
+
+    /// The life of a consumer; what the fork server runs in each child.
+    @Sendable public static func live(_ birth: ForkServer.Birth) -> Never {
+        let consumer = Consumer(birth)
+        do {
+            try consumer.work()
+        } catch {
+            // The supervisor sees the end of the socket and settles what was in our hands.
+            let line = "spool consumer \(getpid()): \(error.message)\n"
+            write(2, line, line.utf8.count)
+            consumer.end()
+        }
+    }
+
+    private func work() throws(SpoolError) -> Never {
+        writer.putHello(pid: getpid())
+        while true {
+            while let job = takeWaiting() { try perform(job) }
+            try flush()
+            try listen(waiting: true)
+        }
+    }
+
+    private func takeWaiting() -> Assignment? {
+        guard nextWaiting < waiting.count else {
+            waiting.removeAll(keepingCapacity: waiting.count <= 1024)
+            nextWaiting = 0
+            return nil
+        }
+        defer { nextWaiting += 1 }
+        return waiting[nextWaiting]
+    }
+
+    private func perform(_ job: Assignment) throws(SpoolError) {
+        slots.setJob(job.claim.job, slot)
+        defer { slots.setJob(0, slot) }
+        if case .kind(Job.noop) = job.work {
+            let now = UnixTime.now()
+            report(Outcome(job.claim, .done, Run(started: now, ended: now, pid: 0)))
+            if writer.count >= Self.gathered { try flush() }
+            return
+        }
+        try flush()
+        current = job.claim
+        stop = nil
+        let outcome = try CommandRun.perform(job, for: self)
+        current = nil
+        report(outcome)
+        try flush()
+    }
+
+    /// Where a job runs.
+    func place(of job: Assignment) -> PreparedPlace { job.place.flatMap { places[$0] } ?? ownPlace }
+
+    private func report(_ outcome: Outcome) { writer.put(outcome) }
+
+    private func flush() throws(SpoolError) {
+        guard try writer.flush(to: socket, waiting: true) else { end() }
+    }
+
+    /// For poll(2) while a command runs.
+    var descriptor: Int32 { socket }
+
+    /// Reads once and does what it says, except for the jobs, which wait for their turn.
+    func listen(waiting isWaiting: Bool) throws(SpoolError) {
+        switch try reader.fill(from: socket, waiting: isWaiting) {
+        case .nothing: return
+        case .end: end()
+        case .some: break
+        }
+        try reader.forEach { (kind, payload) throws(SpoolError) in
+            switch MessageKind(rawValue: kind) {
+            case .setup: setup = try payload.setup()
+            case .place: try keepPlace(&payload)
+            case .job: waiting.append(try payload.assignment())
+            case .stop: try obey(try payload.stopOrder())
+            case .recall: try giveBack()
+            case .hello, .outcome, nil: throw .badInput("a consumer got a message of kind \(kind).")
+            }
+        }
+    }
+
+    private func keepPlace(_ payload: inout FramePayload) throws(SpoolError) {
+        let (id, place) = try payload.place()
+        places[id] = PreparedPlace(place)
+    }
+
+    private func obey(_ order: StopOrder) throws(SpoolError) {
+        if let current, current.job == order.job, current.attempt == order.attempt {
+            stop = order
+            return
+        }
+        let index = waiting[nextWaiting...].firstIndex {
+            $0.claim.job == order.job && $0.claim.attempt == order.attempt
+        }
+        guard let index else { return }
+        reportUnstarted(waiting.remove(at: index).claim, order.verdict)
+        try flush()
+    }
+
+    private func giveBack() throws(SpoolError) {
+        for job in waiting[nextWaiting...] { reportUnstarted(job.claim, .released) }
+        waiting.removeSubrange(nextWaiting...)
+        try flush()
+    }
+
+    private func reportUnstarted(_ claim: Claim, _ verdict: Verdict) {
+        let now = UnixTime.now()
+        report(Outcome(claim, verdict, Run(started: now, ended: now)))
+    }
+
+    /// Ends at once, and the command with it.
+    private func end() -> Never {
+        let group = slots.group(slot)
+        if group > 1 { kill(-group, SIGKILL) }
+        _exit(0)
+    }
+}

@@ -1,0 +1,75 @@
+// ConsumerLink.swift - the supervisor's end of the line to one consumer.
+
+private import Glibc
+internal import SpoolJobs
+internal import SpoolProcesses
+internal import SpoolThreads
+
+/// Sends without waiting, reads what is there, and learns how the process ended.
+final class ConsumerLink {
+    let slot: Int
+    let socket: Int32
+    /// Known since its hello.
+    private(set) var pid: Int32?
+    /// How it ended, once it was reaped.
+    var end: ProcessEnd?
+    /// Everything that it ever said was read.
+    private(set) var isClosed = false
+    private var reader = FrameReader()
+    private var writer = FrameWriter()
+    private var places: Set<Int64> = []
+
+    init(slot: Int, owning socket: Int32, _ setup: ConsumerSetup) {
+        self.slot = slot
+        self.socket = socket
+        writer.put(setup)
+    }
+
+    deinit { close(socket) }
+
+    /// Both its words and its end are known.
+    var isBuried: Bool { isClosed && (pid == nil || end != nil) }
+
+    /// Bytes wait for room in the socket.
+    var isBlocked: Bool { !writer.isEmpty }
+
+    /// What was read.
+    struct News {
+        var saidHello = false
+        var outcomes: [Outcome] = []
+    }
+
+    func listen() throws(SpoolError) -> News {
+        var news = News()
+        guard try reader.fill(from: socket, waiting: false) != .end else {
+            isClosed = true
+            return news
+        }
+        try reader.forEach { (kind, payload) throws(SpoolError) in
+            switch MessageKind(rawValue: kind) {
+            case .hello:
+                pid = try payload.integer()
+                news.saidHello = true
+            case .outcome: news.outcomes.append(try payload.outcome())
+            default: throw .badInput("a supervisor got a message of kind \(kind).")
+            }
+        }
+        return news
+    }
+
+    /// Puts a job into the buffer, and before it where it runs, if that was not told before.
+    func send(_ job: ClaimedJob, place: (Int64) throws(SpoolError) -> Place) throws(SpoolError) {
+        if let id = job.place, places.insert(id).inserted { writer.put(try place(id), id: id) }
+        writer.put(job)
+    }
+
+    func send(_ order: StopOrder) { writer.put(order) }
+
+    func recall() { writer.putRecall() }
+
+    /// Writes what the socket takes. A consumer that is gone is noticed when it is read from.
+    func flush() throws(SpoolError) {
+        guard !writer.isEmpty else { return }
+        if try !writer.flush(to: socket, waiting: false) { writer = FrameWriter() }
+    }
+}

@@ -1,0 +1,62 @@
+// JobEnvironment.swift - what a command finds around it: its place, and what Spool tells it.
+
+private import Glibc
+internal import SpoolJobs
+internal import SpoolProcesses
+internal import SpoolThreads
+
+/// A place, made ready for many commands: its variables apart, without those that Spool sets itself.
+final class PreparedPlace {
+    let directory: [UInt8]?
+    let variables: [[UInt8]]
+
+    private static let own: [[UInt8]] = [
+        "SPOOL_JOB_ID", "SPOOL_QUEUE", "SPOOL_ATTEMPT", "SPOOL_MAX_ATTEMPTS", "SPOOL_WORKER", "SPOOL_DEADLINE",
+        "SPOOL_FILE", "SPOOL_KIND",
+    ].map { Array("\($0)=".utf8) }
+
+    init(_ place: Place) {
+        directory = place.directory
+        variables = Self.foreign(place.environment.split(separator: 0).map { Array($0) })
+    }
+
+    /// The worker's own place.
+    init() {
+        directory = nil
+        var found: [[UInt8]] = []
+        var next = environ
+        while let variable = next.pointee {
+            found.append(UnsafeBufferPointer(start: variable, count: strlen(variable)).map { UInt8(bitPattern: $0) })
+            next += 1
+        }
+        variables = Self.foreign(found)
+    }
+
+    private static func foreign(_ variables: [[UInt8]]) -> [[UInt8]] {
+        variables.filter { variable in !own.contains { variable.starts(with: $0) } }
+    }
+}
+
+extension Assignment {
+    /// The program that does this job, in its place. Nil: none can, which a worker does not let happen.
+    func command(_ setup: ConsumerSetup, _ place: PreparedPlace, deadline: UnixTime?) -> Command? {
+        var variables = place.variables
+        func tell(_ name: String, _ value: String) { variables.append(Array("\(name)=\(value)".utf8)) }
+        tell("SPOOL_JOB_ID", "\(claim.job)")
+        tell("SPOOL_QUEUE", queue)
+        tell("SPOOL_ATTEMPT", "\(claim.attempt)")
+        tell("SPOOL_MAX_ATTEMPTS", "\(maxAttempts)")
+        tell("SPOOL_WORKER", setup.worker)
+        tell("SPOOL_FILE", setup.file)
+        if let deadline { tell("SPOOL_DEADLINE", deadline.rfc3339) }
+        switch work {
+        case .command(let words):
+            return Command(words, environment: variables, directory: place.directory)
+        case .kind(let kind):
+            guard !setup.program.isEmpty else { return nil }
+            tell("SPOOL_KIND", kind)
+            return Command(
+                [Array(setup.program.utf8), Array(kind.utf8)], environment: variables, directory: place.directory)
+        }
+    }
+}

@@ -1,0 +1,138 @@
+// Supervisor+Processes.swift - the supervisor's children: fork server, consumers, and the orphans below them.
+
+private import CSpool
+private import Glibc
+internal import SpoolProcesses
+internal import SpoolSelectors
+internal import SpoolThreads
+
+/// How a program takes part in a worker.
+public enum Worker {
+    /// If this process was started to be a worker's fork server, it is one until the worker ends; else nothing happens.
+    ///
+    /// Call it first of all, while there is one thread and nothing is open.
+    public static func becomeConsumerIfAsked() { ForkServer.serveIfAsked(Consumer.live) }
+
+    /// Cores that this process may use: how many consumers a worker has unless told.
+    public static var usableCores: Int { Int(spool_usable_cores()) }
+}
+
+extension Supervisor {
+    func watchServer() throws(SpoolError) {
+        guard let server else { return }
+        try selector.register(server.socket, .read, token: Token.server)
+    }
+
+    func fork(_ slot: Int) throws(SpoolError) {
+        do throws(SpoolError) {
+            try startConsumer(slot)
+        } catch {
+            report(error)
+            links[slot].map { selector.unregister($0.socket) }
+            links[slot] = nil
+            try tell(.forkFailed(slot: slot))
+        }
+    }
+
+    private func startConsumer(_ slot: Int) throws(SpoolError) {
+        let server = try livingServer()
+        let (ours, theirs) = try Descriptor.sockets(packets: false).release()
+        let end = Descriptor(owning: theirs)
+        slots.clear(slot)
+        let link = ConsumerLink(slot: slot, owning: ours, setup)
+        links[slot] = link
+        try selector.register(ours, .read, token: slot)
+        try server.fork(slot: slot, socket: end.number)
+    }
+
+    private func livingServer() throws(SpoolError) -> ForkServer {
+        if let server { return server }
+        let fresh = try ForkServer.start(executable: executable, slots: slotsFile)
+        server = fresh
+        try watchServer()
+        return fresh
+    }
+
+    private func report(_ error: SpoolError) { say("cannot start a consumer: \(error.message)") }
+
+    /// The fork server tells only bad news.
+    func hearServer() throws(SpoolError) {
+        guard let server else { return }
+        guard let refusal = server.refusal() else { return try loseServer() }
+        report(.system(call: "fork", errno: refusal.errno))
+        guard let link = links[refusal.slot], link.pid == nil else { return }
+        selector.unregister(link.socket)
+        links[refusal.slot] = nil
+        try tell(.forkFailed(slot: refusal.slot))
+    }
+
+    /// The consumers live on: they are our children. One that was about to be born sees the end of its socket.
+    private func loseServer() throws(SpoolError) {
+        guard let server else { return }
+        selector.unregister(server.socket)
+        server.close()
+        self.server = nil
+        for case let link? in links where link.pid == nil {
+            selector.unregister(link.socket)
+            links[link.slot] = nil
+        }
+        try tell(.serverDied)
+    }
+
+    func hearConsumer(_ slot: Int) throws(SpoolError) {
+        guard let link = links[slot] else { return }
+        let news = try link.listen()
+        if news.saidHello {
+            link.end = link.pid.flatMap { strays.removeValue(forKey: $0) }
+            try tell(.born(slot: slot))
+        }
+        if !news.outcomes.isEmpty { try tell(.outcomes(slot: slot, news.outcomes)) }
+        if link.isClosed { selector.unregister(link.socket) }
+        try buryIfDead(link)
+    }
+
+    /// Takes every child that has ended.
+    func reap() throws(SpoolError) {
+        while let (pid, end) = ProcessEnd.reapAny() {
+            if pid == server?.pid {
+                try loseServer()
+            } else if let link = links.lazy.compactMap({ $0 }).first(where: { $0.pid == pid }) {
+                link.end = end
+                try buryIfDead(link)
+            } else if links.contains(where: { $0 != nil && $0?.pid == nil }) {
+                strays[pid] = end
+            } else {
+                strays = [:]
+            }
+        }
+    }
+
+    private func buryIfDead(_ link: ConsumerLink) throws(SpoolError) {
+        guard link.isBuried, links[link.slot] === link else { return }
+        let slot = link.slot
+        let group = slots.group(slot)
+        if group > 1 { kill(-group, SIGKILL) }
+        links[slot] = nil
+        let cause = link.end.map { $0.reason ?? "it ended" } ?? "it never began"
+        try tell(.died(slot: slot, running: slots.job(slot), cause: cause, at: .now()))
+        slots.clear(slot)
+    }
+
+    /// Lets every child go. Whatever a consumer still runs ends with it.
+    func end() {
+        for case let link? in links {
+            let group = slots.group(link.slot)
+            if group > 1 { kill(-group, SIGKILL) }
+            if let pid = link.pid, link.end == nil {
+                kill(pid, SIGKILL)
+                ProcessEnd.reap(pid)
+            }
+        }
+        links = []
+        guard let server else { return }
+        kill(server.pid, SIGKILL)
+        server.close()
+        ProcessEnd.reap(server.pid)
+        self.server = nil
+    }
+}

@@ -1,0 +1,263 @@
+// Supervisor.swift - the shell around SupervisorState: performs its actions, and tells it what happened.
+//
+// One thread, one epoll. It is the only one in a worker that touches the store: each turn of the loop gathers what
+// arrived and settles it in the same transaction that claims more. Order at the start: signals are blocked, the fork
+// server is exec'd, and only then is the store opened, so that no connection or lock can cross into a child.
+
+private import CSpool
+private import Glibc
+internal import SpoolJobs
+internal import SpoolProcesses
+internal import SpoolSelectors
+public import SpoolThreads
+
+/// A worker: keeps consumers alive and busy with the jobs of a store, until it is asked to end.
+///
+/// For the main thread of a process of its own, with one thread: it takes over the process's signals and children.
+public final class Supervisor {
+    let options: WorkerOptions
+    let store: Store
+    let owner: Int64
+    let setup: ConsumerSetup
+    let selector: EpollSelector
+    let slots: SlotPage
+    let slotsFile: Int32
+    let executable: String
+    /// For what a person should know while it runs, one line each.
+    let say: (String) -> Void
+    var server: ForkServer?
+    var links: [ConsumerLink?]
+    var state: SupervisorState
+    var summary = WorkSummary()
+    /// Children that ended before their hello was read.
+    var strays: [Int32: ProcessEnd] = [:]
+    private let bell: Doorbell
+    private let signals: Int32
+    private var bellAt = Deadline.never
+    private var claimed: [ClaimedJob] = []
+    private var places: [Int64: Place] = [:]
+    private var isOver = false
+    private let started: Deadline
+
+    /// Starts a worker: once it returns, the worker is registered and may be told to stop.
+    /// - Parameters:
+    ///   - executable: Calls ``Worker/becomeConsumerIfAsked()`` first of all.
+    ///   - say: Called on this thread with a line for people.
+    /// - Throws: What opening the store throws; `system`, `noWorker` when processes or descriptors are short.
+    public init(
+        _ options: WorkerOptions, executable: String = "/proc/self/exe",
+        say: @escaping (String) -> Void
+    ) throws(SpoolError) {
+        self.options = options
+        self.executable = executable
+        self.say = say
+        started = .now()
+        signals = try Self.takeOverProcess()
+        (slots, slotsFile) = try SlotPage.make()
+        server = try ForkServer.start(executable: executable, slots: slotsFile)
+        store = try Store.open(options.file, .create)
+        let name = options.name ?? "\(Self.host()):\(getpid())"
+        owner = try store.register(
+            name: name, consumers: options.consumers, queues: options.queues, now: .now())
+        bell = try Doorbell(.arrived, of: store)
+        setup = ConsumerSetup(
+            file: store.files.database, logs: store.files.logs, worker: name,
+            program: options.program ?? "", logLimit: Int64(options.logLimit),
+            killAfter: options.killAfter)
+        mkdir(store.files.logs, 0o700)
+        selector = try EpollSelector()
+        links = Array(repeating: nil, count: options.consumers)
+        state = SupervisorState(SupervisorState.Settings(options), now: started)
+        try selector.register(signals, .read, token: Token.signals)
+        try selector.register(bell.descriptor, .read, token: Token.bell)
+    }
+
+    /// What the selector's keys say; a consumer's token is its slot.
+    enum Token {
+        static let signals = -1
+        static let bell = -2
+        static let server = -3
+    }
+
+    private static func takeOverProcess() throws(SpoolError) -> Int32 {
+        spool_open_standard_descriptors()
+        signal(SIGPIPE, SIG_IGN)
+        spool_become_subreaper()
+        var numbers = [SIGTERM, SIGINT, SIGQUIT, SIGCHLD]
+        if spool_is_ignored(SIGHUP) == 0 { numbers.append(SIGHUP) }
+        let descriptor = spool_signal_descriptor(numbers, Int32(numbers.count))
+        guard descriptor >= 0 else { throw .system(call: "signalfd", errno: -descriptor) }
+        return descriptor
+    }
+
+    private static func host() -> String {
+        var name = [CChar](repeating: 0, count: 256)
+        gethostname(&name, name.count - 1)
+        return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    /// Works until it is asked to end or has nothing to do any more, as its options say.
+    /// - Throws: What makes going on impossible: a damaged store, an unknown outcome. Its consumers end with it.
+    public func run() throws(SpoolError) -> WorkSummary {
+        defer { end() }
+        try watchServer()
+        while true {
+            try turn()
+            if isOver { break }
+            try flush()
+            let wake = min(state.wakeTime(.now()), bellAt)
+            try selector.select(until: wake) { (key, _) throws(SpoolError) in try hear(key) }
+            if bellAt.isPast { answerBell() }
+        }
+        try store.retire(owner: owner, now: .now())
+        summary.missedWakeups = state.missedWakeups
+        summary.took = Deadline.now() - started
+        return summary
+    }
+
+    /// Decides and performs until nothing is left to be decided.
+    private func turn() throws(SpoolError) {
+        var isDecided = false
+        while !isDecided, !isOver {
+            let actions = state.handle(.turn, now: .now())
+            isDecided = true
+            for action in actions {
+                if case .exchange = action { isDecided = false }
+                try perform(action)
+            }
+        }
+    }
+
+    func tell(_ event: SupervisorState.Event) throws(SpoolError) {
+        for action in state.handle(event, now: .now()) { try perform(action) }
+    }
+
+    private func perform(_ action: SupervisorState.Action) throws(SpoolError) {
+        switch action {
+        case .fork(let slot): try fork(slot)
+        case .send(let slot, let indices): try send(indices, to: slot)
+        case .stop(let slot, let order): links[slot]?.send(order)
+        case .recall(let slot): links[slot]?.recall()
+        case .kill(let slot):
+            if let pid = links[slot]?.pid { kill(pid, SIGKILL) }
+        case .exchange(let outcomes, let take, let recover):
+            try exchange(outcomes, take, recover)
+        case .finish: isOver = true
+        }
+    }
+
+    private func hear(_ key: SelectorKey) throws(SpoolError) {
+        switch key.token {
+        case Token.signals: try hearSignals()
+        case Token.bell: answerBell()
+        case Token.server: try hearServer()
+        default: try hearConsumer(key.token)
+        }
+    }
+
+    private func answerBell() {
+        // Nil: rung, or a foreign commit can be seen. Else somebody writes, perhaps we: ask the bell again, not the store.
+        guard let wait = bell.answer() else {
+            bellAt = .never
+            _ = state.handle(.rang, now: .now())
+            return
+        }
+        bellAt = Deadline(after: wait)
+    }
+
+    private func hearSignals() throws(SpoolError) {
+        var record = signalfd_siginfo()
+        while read(signals, &record, MemoryLayout<signalfd_siginfo>.size) > 0 {
+            switch Int32(record.ssi_signo) {
+            case SIGCHLD: try reap()
+            case SIGQUIT: try tell(.stopNow)
+            default: try tell(.stop)
+            }
+        }
+    }
+
+    private func flush() throws(SpoolError) {
+        for case let link? in links where link.isBlocked {
+            try link.flush()
+            try selector.modify(link.socket, link.isBlocked ? [.read, .write] : .read)
+        }
+    }
+
+    // MARK: - The store
+
+    private func exchange(
+        _ outcomes: [Outcome], _ take: Int, _ recover: Bool
+    ) throws(SpoolError) {
+        do throws(SpoolError) {
+            let recovered = recover ? try store.recover(now: .now()) : 0
+            let now = UnixTime.now()
+            let result = try store.exchange(
+                owner: owner, settle: outcomes, take: take, from: options.selection, now: now
+            ) { Double.random(in: 0..<1) }
+            claimed = result.claimed
+            summary.count(result.settled)
+            try tell(.exchanged(Look(result, settled: outcomes.count, recovered: recovered, now)))
+            claimed = []
+        } catch {
+            guard Self.mayPass(error) else { throw error }
+            if state.exchangeFailures == 0 { say("\(error.message) Trying again.") }
+            try tell(.exchangeFailed)
+        }
+    }
+
+    /// Errors after which nothing was changed and another try may succeed.
+    private static func mayPass(_ error: SpoolError) -> Bool {
+        switch error {
+        case .diskFull, .inputOutput, .locked, .readOnly, .system: true
+        default: false
+        }
+    }
+
+    private func send(_ indices: [Int], to slot: Int) throws(SpoolError) {
+        guard let link = links[slot] else { return }
+        for index in indices {
+            try link.send(claimed[index]) { id throws(SpoolError) in try place(id) }
+        }
+    }
+
+    private func place(_ id: Int64) throws(SpoolError) -> Place {
+        if let known = places[id] { return known }
+        if places.count >= 256 { places.removeAll() }
+        let found = try store.place(id)
+        places[id] = found
+        return found
+    }
+}
+
+private typealias Look = SupervisorState.Look
+
+extension SupervisorState.Look {
+    init(_ exchange: Exchange, settled: Int, recovered: Int, _ now: UnixTime) {
+        self.init(settled: settled)
+        claims = exchange.claimed.map(\.claim)
+        isDry = exchange.takeable == 0
+        cancellations = exchange.cancellations.map {
+            StopOrder(
+                job: $0.job, attempt: $0.attempt, signal: $0.signal, grace: $0.grace,
+                verdict: .cancelled)
+        }
+        dueIn = exchange.nextDue.map { $0 - now }
+        let counts = exchange.counts
+        isEmpty = counts.ready + counts.retrying + counts.running == 0
+        self.recovered = recovered
+    }
+}
+
+extension SupervisorState.Settings {
+    init(_ options: WorkerOptions) {
+        self.init(
+            consumers: options.consumers, maxJobs: options.maxJobs, untilEmpty: options.untilEmpty,
+            idleExit: options.idleExit, grace: options.grace, killAfter: options.killAfter)
+    }
+}
+
+extension Deadline {
+    static func - (a: Deadline, b: Deadline) -> Duration {
+        .nanoseconds(Int64(bitPattern: a.nanoseconds &- b.nanoseconds))
+    }
+}

@@ -1,0 +1,155 @@
+// SupervisorState+Turn.swift - what is to be done now, and when to look again.
+
+internal import SpoolJobs
+internal import SpoolThreads
+
+private import Glibc
+
+extension SupervisorState {
+    private var isWorking: Bool { phase == .working }
+
+    private var isPrefetching: Bool { isWorking && settings.maxJobs == nil }
+
+    mutating func turn(_ now: Deadline) -> [Action] {
+        guard phase != .over else { return [] }
+        if suspect <= now { countMissedWakeup() }
+        var actions = forks(now) + recalls(now) + stops(now)
+        if held > 0 || !unsettled.isEmpty { idleSince = now }
+        if isFinished(now) {
+            phase = .over
+            actions.append(.finish)
+            return actions
+        }
+        if let exchange = exchange(now) { actions.append(exchange) }
+        return actions
+    }
+
+    private mutating func forks(_ now: Deadline) -> [Action] {
+        guard isWorking else { return [] }
+        var actions: [Action] = []
+        for slot in consumers.indices {
+            guard case .absent(let until) = consumers[slot].phase, until <= now else { continue }
+            consumers[slot].phase = .starting
+            actions.append(.fork(slot: slot))
+        }
+        return actions
+    }
+
+    private mutating func recalls(_ now: Deadline) -> [Action] {
+        consumers.indices.filter { consumers[$0].recallAt <= now }.map { recall($0) }
+    }
+
+    private mutating func recall(_ slot: Int) -> Action {
+        consumers[slot].isRecalled = true
+        return .recall(slot: slot)
+    }
+
+    mutating func drain(_ now: Deadline) -> [Action] {
+        phase = .draining(until: now + settings.grace)
+        return consumers.indices.filter { consumers[$0].held.count > 1 }.map { recall($0) }
+    }
+
+    mutating func stopNow(_ now: Deadline) -> [Action] {
+        phase = .stopping(until: now + .seconds(2))
+        return stopOrders(SIGKILL, grace: .zero)
+    }
+
+    private mutating func stops(_ now: Deadline) -> [Action] {
+        switch phase {
+        case .working, .over: return []
+        case .draining(let until):
+            guard until <= now else { return [] }
+            phase = .stopping(until: now + settings.killAfter + .seconds(2))
+            return stopOrders(SIGTERM, grace: settings.killAfter)
+        case .stopping(let until):
+            guard until <= now else { return [] }
+            phase = .stopping(until: .never)
+            return consumers.indices.filter { !consumers[$0].held.isEmpty }.map { .kill(slot: $0) }
+        }
+    }
+
+    private mutating func stopOrders(_ signal: Int32, grace: Duration) -> [Action] {
+        var actions: [Action] = []
+        for slot in consumers.indices where !consumers[slot].held.isEmpty {
+            if !consumers[slot].isRecalled { actions.append(recall(slot)) }
+            actions += consumers[slot].held.map { claim in
+                let order = StopOrder(
+                    job: claim.job, attempt: claim.attempt, signal: signal, grace: grace, verdict: .released)
+                return .stop(slot: slot, order)
+            }
+        }
+        return actions
+    }
+
+    private func isFinished(_ now: Deadline) -> Bool {
+        guard held == 0, unsettled.isEmpty else { return false }
+        guard isWorking else { return true }
+        if let most = settings.maxJobs, taken >= most { return true }
+        if settings.untilEmpty, isEmpty, lookAt > now { return true }
+        guard let idleExit = settings.idleExit else { return false }
+        return idleSince + idleExit <= now
+    }
+
+    /// How many claims the consumers have room for.
+    private func room(_ now: Deadline) -> Int {
+        guard isWorking else { return 0 }
+        let room = consumers.reduce(0) { $0 + $1.room(prefetching: isPrefetching, now: now) }
+        let allowed = settings.maxJobs.map { $0 - taken } ?? .max
+        return min(room, Self.maximumTake, allowed)
+    }
+
+    private mutating func exchange(_ now: Deadline) -> Action? {
+        guard notBefore <= now else { return nil }
+        let isTick = tickAt <= now
+        if isTick { tickAt = now + Self.safetyPoll }
+        if dueAt <= now { isDry = false }
+        let room = room(now)
+        let isHungry = consumers.contains { $0.isHungry(prefetching: isPrefetching, now: now) }
+        let wantsMore = room > 0 && !isDry && isHungry
+        let mustSettle = !unsettled.isEmpty && (isDry || isHungry || !isWorking || settleBy <= now)
+        guard isTick || lookAt <= now || wantsMore || mustSettle else { return nil }
+        return .exchange(settle: unsettled, take: room, recover: isTick)
+    }
+
+    /// Gives each claim to the consumer that has least to do, so that the first ones start first.
+    mutating func deal(_ claims: [Claim], _ now: Deadline) -> [Action] {
+        guard !claims.isEmpty else { return [] }
+        var shares = [[Int]](repeating: [], count: consumers.count)
+        var rooms = consumers.map { $0.room(prefetching: isPrefetching, now: now) }
+        for index in claims.indices {
+            let slot = rooms.indices.max {
+                (rooms[$0] > 0 ? 1 : 0, -load($0, shares), rooms[$0])
+                    < (rooms[$1] > 0 ? 1 : 0, -load($1, shares), rooms[$1])
+            }
+            guard let slot else { continue }
+            rooms[slot] -= 1
+            shares[slot].append(index)
+        }
+        return shares.indices.filter { !shares[$0].isEmpty }.map { slot in
+            consumers[slot].give(shares[slot].map { claims[$0] }, now: now)
+            return .send(slot: slot, shares[slot])
+        }
+    }
+
+    private func load(_ slot: Int, _ shares: [[Int]]) -> Int {
+        consumers[slot].held.count + shares[slot].count
+    }
+
+    /// When the loop must turn again though nothing happens.
+    func wakeTime(_ now: Deadline) -> Deadline {
+        var wake = min(tickAt, lookAt, suspect)
+        if !unsettled.isEmpty { wake = min(wake, settleBy) }
+        if room(now) > 0 { wake = min(wake, dueAt) }
+        wake = max(wake, notBefore)
+        switch phase {
+        case .draining(let until), .stopping(let until): wake = min(wake, until)
+        case .working:
+            for consumer in consumers {
+                if case .absent(let until) = consumer.phase { wake = min(wake, until) }
+            }
+            if held == 0, let idleExit = settings.idleExit { wake = min(wake, idleSince + idleExit) }
+        case .over: break
+        }
+        return consumers.reduce(wake) { min($0, $1.recallAt) }
+    }
+}

@@ -1,0 +1,244 @@
+// SupervisorState.swift - everything that a supervisor decides, as a value: events go in, actions come out.
+//
+// No process, store or clock in here. Invariants: a claim is in exactly one consumer's hands or among the outcomes to be
+// settled, until an exchange has settled it; a consumer that is stuck in a long job keeps no other; nothing is claimed
+// unless a consumer has room for it.
+
+internal import SpoolJobs
+internal import SpoolThreads
+
+/// The pure part of ``Supervisor``.
+struct SupervisorState {
+    /// What a worker was asked for.
+    struct Settings: Hashable, Sendable {
+        var consumers: Int
+        /// Claims in all; nil is no limit. With one nothing is prefetched, so that every claim is a run.
+        var maxJobs: Int?
+        var untilEmpty = false
+        var idleExit: Duration?
+        var grace = Duration.seconds(25)
+        var killAfter = Duration.seconds(10)
+    }
+
+    /// What happened.
+    enum Event {
+        case born(slot: Int)
+        /// `running` is the job that it was at; 0 is none. What it held and had not begun is given back.
+        case died(slot: Int, running: Int64, cause: String, at: UnixTime)
+        case forkFailed(slot: Int)
+        case serverDied
+        case outcomes(slot: Int, [Outcome])
+        /// Somebody changed the store.
+        case rang
+        case exchanged(Look)
+        case exchangeFailed
+        /// Ends in order; the second time at once.
+        case stop
+        case stopNow
+        /// The loop has nothing more to tell: decide.
+        case turn
+    }
+
+    /// What an exchange with the store gave.
+    struct Look {
+        var settled: Int
+        var claims: [Claim] = []
+        /// Nothing more could be taken.
+        var isDry = false
+        var cancellations: [StopOrder] = []
+        var dueIn: Duration?
+        /// Nothing in the worker's queues is ready, running or retrying.
+        var isEmpty = false
+        /// Jobs of dead workers were found: death does not ring.
+        var recovered = 0
+    }
+
+    /// What the shell has to do.
+    enum Action: Equatable {
+        case fork(slot: Int)
+        /// The claims at these places of the last look.
+        case send(slot: Int, [Int])
+        case stop(slot: Int, StopOrder)
+        case recall(slot: Int)
+        case kill(slot: Int)
+        case exchange(settle: [Outcome], take: Int, recover: Bool)
+        case finish
+    }
+
+    enum Phase: Equatable {
+        case working
+        /// No new claims; what runs may end until then.
+        case draining(until: Deadline)
+        /// What runs was told to end; consumers that have not obeyed by then are killed.
+        case stopping(until: Deadline)
+        case over
+    }
+
+    /// Work in a consumer's hands beyond the job that it runs, microseconds as measured.
+    static let prefetched = 20_000.0
+    static let maximumHeld = 256
+    static let maximumTake = 256
+    /// A job that runs longer than this keeps no others waiting behind it.
+    static let recallAfter = Duration.milliseconds(50)
+    /// Outcomes wait this long for others, while every consumer has enough to do.
+    static let gathering = Duration.milliseconds(5)
+    /// How long after a look that found something unexpected the bell may still ring.
+    static let bellDelay = Duration.milliseconds(200)
+    static let safetyPoll = Duration.seconds(1)
+
+    let settings: Settings
+    var consumers: [ConsumerState]
+    var phase = Phase.working
+    /// Outcomes that no exchange has settled yet.
+    var unsettled: [Outcome] = []
+    var settleBy = Deadline.never
+    var taken = 0
+    /// The last look left nothing to take, and nothing has rung since.
+    var isDry = false
+    var isEmpty = false
+    var lookAt: Deadline
+    var tickAt: Deadline
+    var dueAt = Deadline.never
+    var idleSince: Deadline
+    var exchangeFailures = 0
+    var notBefore: Deadline
+    /// Set when only the safety poll found work: unless the bell rings by then, a wake-up was lost.
+    var suspect = Deadline.never
+    private(set) var missedWakeups = 0
+    var told: Set<Int64> = []
+
+    init(_ settings: Settings, now: Deadline) {
+        self.settings = settings
+        consumers = (0..<settings.consumers).map { _ in ConsumerState(now) }
+        lookAt = now
+        tickAt = now
+        idleSince = now
+        notBefore = now
+    }
+
+    /// Claims in consumers' hands.
+    var held: Int { consumers.reduce(0) { $0 + $1.held.count } }
+
+    /// Takes in what happened.
+    /// - Returns: What is to be done about it, in order.
+    mutating func handle(_ event: Event, now: Deadline) -> [Action] {
+        switch event {
+        case .born(let slot): consumers[slot].phase = .ready
+        case .died(let slot, let running, let cause, let at): bury(slot, running, cause, at, now)
+        case .forkFailed(let slot): consumers[slot].failToStart(now)
+        case .serverDied:
+            for slot in consumers.indices where consumers[slot].phase == .starting {
+                consumers[slot].failToStart(now)
+            }
+        case .outcomes(let slot, let outcomes): receive(outcomes, from: slot, now)
+        case .rang:
+            isDry = false
+            suspect = .never
+            lookAt = min(lookAt, now + Self.gathering)
+        case .exchanged(let look): return accept(look, now)
+        case .exchangeFailed: postpone(now)
+        case .stop:
+            if case .working = phase { return drain(now) }
+            return stopNow(now)
+        case .stopNow: return stopNow(now)
+        case .turn: return turn(now)
+        }
+        return []
+    }
+
+    private mutating func receive(_ outcomes: [Outcome], from slot: Int, _ now: Deadline) {
+        for outcome in outcomes {
+            // Only what it holds: a claim that was taken from it is not its to settle.
+            guard consumers[slot].settle(outcome) else { continue }
+            told.remove(outcome.claim.job)
+            unsettled.append(outcome)
+            // It is ready again, and no bell says so.
+            if outcome.verdict == .released { isDry = false }
+        }
+        consumers[slot].headSince = now
+        consumers[slot].failures = 0
+        gather(now)
+    }
+
+    private mutating func gather(_ now: Deadline) {
+        guard !unsettled.isEmpty else { return }
+        settleBy = min(settleBy, now + Self.gathering)
+    }
+
+    private mutating func bury(_ slot: Int, _ running: Int64, _ cause: String, _ at: UnixTime, _ now: Deadline) {
+        let since = consumers[slot].headSince
+        for claim in consumers[slot].held {
+            told.remove(claim.job)
+            let isCulprit = claim.job == running && !isStopping
+            var run = Run(started: at, ended: at)
+            if isCulprit {
+                let ran = Int64(now.nanoseconds - min(now.nanoseconds, since.nanoseconds)) / 1000
+                run.started = UnixTime(microseconds: at.microseconds - ran)
+                run.error = "consumer died: \(cause)"
+            }
+            unsettled.append(Outcome(claim, isCulprit ? .consumerDied : .released, run))
+        }
+        consumers[slot].die(now)
+        guard !unsettled.isEmpty else { return }
+        settleBy = now
+        isDry = false
+    }
+
+    private var isStopping: Bool {
+        switch phase {
+        case .working, .draining: false
+        case .stopping, .over: true
+        }
+    }
+
+    private mutating func accept(_ look: Look, _ now: Deadline) -> [Action] {
+        unsettled.removeFirst(look.settled)
+        settleBy = .never
+        gather(now)
+        exchangeFailures = 0
+        lookAt = .never
+        isEmpty = look.isEmpty
+        taken += look.claims.count
+        let wasDry = isDry
+        isDry = look.isDry
+        if wasDry, !look.claims.isEmpty, look.recovered == 0, dueAt > now, suspect == .never {
+            suspect = now + Self.bellDelay
+        }
+        dueAt = look.dueIn.map { now + max($0, .milliseconds(1)) } ?? .never
+        return deal(look.claims, now) + orders(look.cancellations)
+    }
+
+    private mutating func orders(_ cancellations: [StopOrder]) -> [Action] {
+        var actions: [Action] = []
+        for order in cancellations where !told.contains(order.job) {
+            let slot = consumers.firstIndex {
+                $0.held.contains { $0.job == order.job && $0.attempt == order.attempt }
+            }
+            guard let slot else { continue }
+            told.insert(order.job)
+            actions.append(.stop(slot: slot, order))
+        }
+        return actions
+    }
+
+    private mutating func postpone(_ now: Deadline) {
+        exchangeFailures += 1
+        notBefore = now + .milliseconds(min(1000, 20 << min(exchangeFailures, 6)))
+        // The worker is going and cannot write: its lock goes with it, and the jobs run again elsewhere.
+        if isStopping { unsettled = [] }
+    }
+
+    mutating func countMissedWakeup() {
+        missedWakeups += 1
+        suspect = .never
+    }
+}
+
+extension Deadline {
+    static func + (deadline: Deadline, duration: Duration) -> Deadline {
+        guard deadline != .never else { return .never }
+        let (sum, overflow) = deadline.nanoseconds.addingReportingOverflow(
+            UInt64(max(0, duration.nanoseconds)))
+        return overflow ? .never : Deadline(nanoseconds: sum)
+    }
+}
