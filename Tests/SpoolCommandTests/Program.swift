@@ -34,8 +34,7 @@ final class Bench {
     /// `spool` stands for the program.
     func shell(_ text: String) -> Program.Result {
         Program.shell(
-            text.replacing("spool ", with: Program.spool + " "), in: directory, variables: variables
-        )
+            "spool() { '\(Program.spool)' \"$@\"; }; " + text, in: directory, variables: variables)
     }
 
     func write(_ text: String, to name: String) {
