@@ -66,6 +66,9 @@ let package = Package(
             name: "KillTests",
             dependencies: ["SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers"],
             swiftSettings: strict),
+        .testTarget(
+            name: "SpoolCommandTests", dependencies: ["SpoolCommand", "SpoolJobs", "SpoolThreads"],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
 )

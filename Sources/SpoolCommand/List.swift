@@ -82,7 +82,7 @@ struct List: SpoolSubcommand {
         for row in rows {
             table.add([
                 Cell(String(row.id)), JobText.state(row.state), Cell(Escaping.line(row.queue)),
-                Cell(JobText.tries(row)), Cell(Phrases.short(now - row.putAt)),
+                Cell(JobText.tries(row)), Cell(Phrases.age(now - row.putAt)),
                 Cell(JobText.took(row, now: now)), Cell(JobText.summary(row)),
             ])
         }

@@ -40,6 +40,16 @@ enum Phrases {
         }
     }
 
+    /// How old something is: whole seconds and up.
+    static func age(_ duration: Duration) -> String {
+        duration < .seconds(1) ? "0s" : short(.seconds(duration.microseconds / 1_000_000))
+    }
+
+    /// How far off something is: a second that has begun counts, so that 10m is not 9m at once.
+    static func until(_ duration: Duration) -> Duration {
+        .seconds((duration.microseconds + 999_999) / 1_000_000)
+    }
+
     /// Two units: 1h30m, 2m05s; what `show` says.
     static func long(_ duration: Duration) -> String {
         let seconds = duration.microseconds / 1_000_000

@@ -1,7 +1,7 @@
 // ProgressBar.swift - how far a join has come, on stderr.
 //
-// A terminal gets a bar, at most 10 frames a second. Elsewhere a line when the numbers changed, at most every 10 s. With
-// --json the same as objects on stdout.
+// A terminal gets a bar, at most 10 frames a second. Elsewhere a line when the numbers changed, at most
+// every 10 s. With --json the same as objects on stdout.
 
 internal import SpoolJobs
 internal import SpoolThreads

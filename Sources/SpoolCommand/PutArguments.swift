@@ -44,7 +44,7 @@ struct PutParser {
         return parser.arguments
     }
 
-    /// Whether --help stands where an option would.
+    /// Whether --help stands where an option would: `spool put tar --help` puts, since tar begins the command.
     static func asksForHelp(_ words: [[UInt8]]) -> Bool {
         var parser = PutParser(words, allowed: Set(PutOption.allCases))
         while let word = parser.rest.popFirst() {

@@ -34,11 +34,12 @@ struct Queues: SpoolSubcommand {
             let counts = queue.counts
             var notes: [String] = []
             if let since = queue.pausedSince {
-                notes.append("⏸ paused \(Phrases.short(now - since))")
+                notes.append("⏸ paused for \(Phrases.age(now - since))")
             }
             if let due = queue.nextDue, counts.scheduled + counts.retrying > 0 {
                 notes.append(
-                    due > now ? "next in \(Phrases.short(due - now))" : "next is due")
+                    due > now ? "next in \(Phrases.short(Phrases.until(due - now)))" : "next is due"
+                )
             }
             table.add([
                 Cell(Escaping.line(queue.name), .bold), Cell(Phrases.grouped(counts.ready)),

@@ -71,7 +71,9 @@ struct Show: SpoolSubcommand {
     private func timeline(_ row: JobRow, on screen: Screen, now: UnixTime) throws(SpoolError) {
         func moment(_ time: UnixTime) -> String {
             let distance =
-                time > now ? "in \(Phrases.long(time - now))" : "\(Phrases.long(now - time)) ago"
+                time > now
+                ? "in \(Phrases.long(Phrases.until(time - now)))"
+                : "\(Phrases.long(now - time)) ago"
             return Times.local(time, now: now, seconds: true) + "  (\(distance))"
         }
         try field("put", moment(row.putAt), screen)

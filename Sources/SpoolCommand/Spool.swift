@@ -84,21 +84,20 @@ struct Invocation {
             guard let name = texts.first else { return try parsed(["--help"]) }
             let rest = Array(words.dropFirst())
             let own = texts.dropFirst().prefix { $0 != "--" }
-            let wantsHelp = own.contains("--help") || own.contains("-h")
-            if Invocation.putNames.contains(name), !isHelp(wantsHelp, rest) {
-                return try Putting.put(rest)
+            let asksForHelp =
+                (own.contains("--help") || own.contains("-h")) && PutParser.asksForHelp(rest)
+            if Invocation.putNames.contains(name) {
+                return asksForHelp ? try parsed(["help", "put"]) : try Putting.put(rest)
             }
-            if name == "run", !isHelp(wantsHelp, rest) { return try Running.run(rest) }
+            if name == "run" {
+                return asksForHelp ? try parsed(["help", "run"]) : try Running.run(rest)
+            }
             if !name.hasPrefix("-") { try checkCommand(name) }
+            if name == "help", let topic = own.first { try checkCommand(topic) }
             return try parsed(name == "--version" ? ["version"] : texts)
         } catch {
             return report(error)
         }
-    }
-
-    /// `spool put -- tar --help` puts; `spool put tar --help` does too, since tar begins the command.
-    private func isHelp(_ isAsked: Bool, _ rest: [[UInt8]]) -> Bool {
-        isAsked && PutParser.asksForHelp(rest)
     }
 
     private func checkCommand(_ name: String) throws(SpoolError) {

@@ -53,6 +53,7 @@ struct Table {
             }
             used += widths[index]
         }
+        while line.hasSuffix(" ") { line.removeLast() }
         try screen.line(line)
     }
 }

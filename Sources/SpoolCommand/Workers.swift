@@ -30,7 +30,7 @@ struct Workers: SpoolSubcommand {
             table.add([
                 Cell(Escaping.line(worker.name), .bold), Cell(String(worker.pid)),
                 Cell("\(worker.running)/\(worker.consumers)"),
-                Cell(Phrases.short(now - worker.started)),
+                Cell(Phrases.age(now - worker.started)),
                 Cell(worker.queues.isEmpty ? "all" : Escaping.line(worker.queues)),
             ])
         }
