@@ -57,10 +57,15 @@ let package = Package(
             ]),
         .executableTarget(
             name: "ProducersAndConsumers", dependencies: ["Spool"],
-            path: "Examples/ProducersAndConsumers"),
+            path: "Examples/ProducersAndConsumers", swiftSettings: strict),
         .testTarget(
             name: "SpoolJobsTests",
-            dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"]),
+            dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "KillTests",
+            dependencies: ["SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers"],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
 )

@@ -35,7 +35,8 @@ public final class Store {
     var places: [Place: Int64] = [:]
 
     /// A commit that leaves more pages than this in the WAL is followed by a checkpoint: 16 MiB.
-    public var checkpointPages: Int32 = 4096
+    public var checkpointPages: Int32 = 4096 { didSet { nextCheckpoint = checkpointPages } }
+    private var nextCheckpoint: Int32 = 4096
 
     private init(_ files: StoreFiles, _ connection: Connection, _ gate: Gate?) {
         self.files = files
@@ -154,7 +155,7 @@ public final class Store {
     }
 
     private func checkpointIfLong() throws(SpoolError) {
-        guard pages.pointee > checkpointPages else { return }
+        guard pages.pointee > nextCheckpoint else { return }
         pages.pointee = 0
         // The commit stands: a checkpoint that fails is only put off until the next one.
         try? checkpoint()
@@ -167,7 +168,9 @@ public final class Store {
         guard let other = checkpointer else { return }
         try other.execute("BEGIN IMMEDIATE")
         defer { try? other.execute("ROLLBACK") }  // nothing was written: there is nothing to lose
-        _ = try connection.checkpointPassive()
+        let (log, copied) = try connection.checkpointPassive()
+        // A reader that holds on to an old snapshot stops the copying: try again when there is more to gain.
+        nextCheckpoint = copied == log ? checkpointPages : Int32(clamping: log) + checkpointPages
     }
 
     // MARK: - Doorbells

@@ -91,8 +91,10 @@ final class Gate {
 }
 
 /// Which owners live: each holds the byte of its number in one file.
+///
+/// A lock belongs to the open file description: it ends with the last copy of `held`, in whichever process that is.
 final class Lives {
-    private let held: File
+    let held: File
     private let probe: File
 
     init(_ path: String) throws(SpoolError) {

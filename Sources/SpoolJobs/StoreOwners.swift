@@ -33,6 +33,10 @@ extension Store {
         }
     }
 
+    /// The descriptor that keeps this store's owners alive, once one was registered. A process that holds a copy keeps
+    /// them alive too: give it to whoever must have ended before their jobs may run elsewhere.
+    public var lifeline: Int32? { lives?.held.descriptor }
+
     private func openLives() throws(SpoolError) -> Lives {
         if let lives { return lives }
         let opened = try Lives(files.live)

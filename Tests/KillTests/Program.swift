@@ -1,0 +1,102 @@
+// Program.swift - real programs as tests start them: the built ones, and shells.
+
+import Foundation
+import SpoolThreads
+
+/// A program that runs, or has run.
+final class Program {
+    let process = Process()
+    private let output: URL
+
+    /// Programs of this package stand beside the test's own.
+    static let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+        .deletingLastPathComponent()
+
+    init(_ name: String, _ arguments: [String], in directory: String) throws {
+        output = URL(fileURLWithPath: directory + "/output-" + UUID().uuidString)
+        try Data().write(to: output)
+        let file = try FileHandle(forWritingTo: output)
+        process.executableURL =
+            name.contains("/")
+            ? URL(fileURLWithPath: name) : Self.folder.appendingPathComponent(name)
+        process.arguments = arguments
+        process.currentDirectoryURL = URL(fileURLWithPath: directory)
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = file
+        process.standardError = file
+        try process.run()
+    }
+
+    var pid: Int32 { process.processIdentifier }
+    var isRunning: Bool { process.isRunning }
+
+    /// What it has printed so far.
+    var printed: String { (try? String(contentsOf: output, encoding: .utf8)) ?? "" }
+
+    /// Ends it as nothing can refuse: SIGKILL.
+    func kill() {
+        Glibc.kill(pid, SIGKILL)
+        process.waitUntilExit()
+    }
+
+    /// Waits for its end, at most two minutes. Returns the exit status, or minus the signal.
+    func wait() throws -> Int32 {
+        let deadline = Deadline(after: .seconds(120))
+        while process.isRunning {
+            guard !deadline.isPast else {
+                kill()
+                throw SpoolError.timedOut("\(process.executableURL?.lastPathComponent ?? "") hangs")
+            }
+            Pause.briefly(upTo: .milliseconds(4))
+        }
+        return process.terminationReason == .exit
+            ? process.terminationStatus : -process.terminationStatus
+    }
+}
+
+/// Numbers that look random and can be had again: the seed is printed with each failure.
+struct Dice: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed &* 2_685_821_657_736_338_717 | 1 }
+
+    /// xorshift64* (Marsaglia 2003, Vigna 2016).
+    mutating func next() -> UInt64 {
+        state ^= state >> 12
+        state ^= state << 25
+        state ^= state >> 27
+        return state &* 2_685_821_657_736_338_717
+    }
+
+    /// A time below `longest`.
+    mutating func time(below longest: Duration) -> Duration {
+        .nanoseconds(Int64.random(in: 0..<longest.nanoseconds, using: &self))
+    }
+}
+
+/// A directory of a test's own.
+final class Scratch: Sendable {
+    let directory: String
+    var path: String { directory + "/jobs.db" }
+
+    init() throws {
+        directory = NSTemporaryDirectory() + "spool-kill-" + UUID().uuidString
+        try FileManager.default.createDirectory(
+            atPath: directory, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: directory) }
+}
+
+enum Rounds {
+    /// How often a rig strikes: few in CI, as many as SPOOL_ROUNDS says otherwise.
+    static func count(_ few: Int) -> Int {
+        ProcessInfo.processInfo.environment["SPOOL_ROUNDS"].flatMap(Int.init) ?? few
+    }
+}
+
+/// Lets time pass while something else runs; a rig strikes at random instants.
+func elapse(_ time: Duration) {
+    let deadline = Deadline(after: time)
+    while !deadline.isPast { Pause.briefly(upTo: min(.milliseconds(1), time)) }
+}

@@ -1,0 +1,245 @@
+// WorkerKillTests.swift - rig K: spool work, its fork server, its consumers and its producers under SIGKILL.
+//
+// Each job writes a line when it starts and one when it ends to a file that is only appended to. What the file and the
+// store say must agree: nothing lost, nothing done twice, no two runs of a job at once, no start without a reason.
+
+import Foundation
+import SpoolJobs
+import SpoolThreads
+import Testing
+
+@Suite("spool work under SIGKILL", .timeLimit(.minutes(10))) struct WorkerKillTests {
+    let scratch: Scratch
+    let seed = UInt64.random(in: 0...UInt64.max)
+
+    init() throws { scratch = try Scratch() }
+
+    func spool(_ arguments: String...) throws -> Program {
+        try Program("spool", arguments + ["--file", scratch.path], in: scratch.directory)
+    }
+
+    func work(_ more: String...) throws -> Program {
+        try Program(
+            "spool", ["work", "-j", "4", "--file", scratch.path] + more,
+            in: scratch.directory)
+    }
+
+    var journal: String { scratch.directory + "/journal" }
+
+    /// Jobs that say when they start and when they end.
+    func putJobs(_ count: Int, seconds: String) throws {
+        let line =
+            "echo s $SPOOL_JOB_ID $SPOOL_ATTEMPT >> '\(journal)'; sleep \(seconds);"
+            + " echo e $SPOOL_JOB_ID $SPOOL_ATTEMPT >> '\(journal)'"
+        let words = ["sh", "-c", line].map { Array($0.utf8) }
+        let store = try Store.open(scratch.path, .create)
+        try store.put((0..<count).map { _ in NewJob(.command(words)) }, now: .now())
+    }
+
+    /// Checks the journal against the store after everything ran.
+    func verify(_ count: Int) throws {
+        let store = try Store.open(scratch.path, .existing)
+        let counts = try store.counts(queue: nil)
+        #expect(try store.check() == [], "seed \(seed)")
+        #expect(
+            counts.unfinished == 0 && counts.done + counts.dead == count, "seed \(seed): \(counts)")
+        let events = try Journal(journal)
+        for id in 1...Int64(count) {
+            let row = try store.job(id)
+            let attempts = try store.attempts(of: id)
+            #expect(
+                row.state == .done || attempts.filter { $0.verdict == .consumerDied }.count >= 3)
+            let undone = attempts.dropLast().allSatisfy { $0.verdict != .done }
+            #expect(undone, "X3: job \(id) was done twice; seed \(seed)")
+            #expect(
+                events.starts(id) <= attempts.count, "X3: job \(id) started too often; seed \(seed)"
+            )
+            #expect(events.doesNotOverlap(id), "X1: two runs of job \(id) at once; seed \(seed)")
+            if row.state == .done {
+                #expect(events.ends(id) >= 1, "job \(id) did not end; seed \(seed)")
+            }
+        }
+    }
+
+    @Test("K, R1: consumers that are killed lose no job, and none is run by two")
+    func consumers() throws {
+        var dice = Dice(seed: seed)
+        try putJobs(120, seconds: "0.02")
+        let worker = try work("--until-empty")
+        for _ in 0..<Rounds.count(40) {
+            elapse(dice.time(below: .milliseconds(40)))
+            let children = Children.of(worker.pid).filter {
+                !Children.commandLine($0).contains("__fork-server")
+            }
+            guard let child = children.randomElement(using: &dice) else { continue }
+            Glibc.kill(child, SIGKILL)
+        }
+        #expect([0, 1].contains(try worker.wait()), "\(worker.printed)")
+        try verify(120)
+    }
+
+    @Test(
+        "K, R3: a worker that is killed takes its consumers along; the next one has its jobs at once"
+    )
+    func supervisor() throws {
+        var dice = Dice(seed: seed)
+        try putJobs(100, seconds: "0.02")
+        for _ in 0..<Rounds.count(12) {
+            let worker = try work("--until-empty")
+            elapse(dice.time(below: .milliseconds(200)))
+            let children = Children.of(worker.pid)
+            worker.kill()
+            let areGone = WaitFor.condition {
+                children.allSatisfy { Children.commandLine($0).isEmpty }
+            }
+            #expect(areGone, "R3: consumers outlive their worker; seed \(seed)")
+        }
+        #expect(try work("--until-empty").wait() == 0)
+        try verify(100)
+    }
+
+    @Test("K, R12: a fork server that is killed is replaced; nobody notices")
+    func forkServer() throws {
+        var dice = Dice(seed: seed)
+        try putJobs(60, seconds: "0.02")
+        let worker = try work("--until-empty")
+        for _ in 0..<Rounds.count(10) {
+            elapse(dice.time(below: .milliseconds(50)))
+            for child in Children.of(worker.pid)
+            where Children.commandLine(child).contains("__fork-server") || Bool.random(using: &dice)
+            {
+                Glibc.kill(child, SIGKILL)
+            }
+        }
+        #expect([0, 1].contains(try worker.wait()), "\(worker.printed)")
+        try verify(60)
+    }
+
+    @Test(
+        "K, D1: everything killed at once, again and again: what was acknowledged runs to its end")
+    func everything() throws {
+        var dice = Dice(seed: seed)
+        try putJobs(80, seconds: "0.01")
+        for _ in 0..<Rounds.count(10) {
+            let workers = [try work("--until-empty"), try work("--until-empty")]
+            elapse(dice.time(below: .milliseconds(150)))
+            for worker in workers {
+                for child in Children.of(worker.pid) { Glibc.kill(child, SIGKILL) }
+                worker.kill()
+            }
+        }
+        #expect([0, 1].contains(try work("--until-empty").wait()))
+        try verify(80)
+    }
+
+    @Test("K, D1: a put that was acknowledged is there, whenever its command was killed")
+    func producers() throws {
+        var dice = Dice(seed: seed)
+        var acknowledged: Set<Int64> = []
+        for _ in 0..<Rounds.count(60) {
+            let put = try spool("put", "-q", "k", "--", "true")
+            elapse(dice.time(below: .milliseconds(12)))
+            put.kill()
+            if let id = Int64(put.printed.trimmingCharacters(in: .whitespacesAndNewlines)) {
+                acknowledged.insert(id)
+            }
+        }
+        guard FileManager.default.fileExists(atPath: scratch.path) else {
+            #expect(acknowledged.isEmpty)
+            return
+        }
+        let store = try Store.open(scratch.path, .existing)
+        for id in acknowledged { #expect(try store.job(id).id == id, "seed \(seed)") }
+        #expect(try store.check() == [], "seed \(seed)")
+    }
+
+    @Test("D6, P7: a store whose making was killed is made by the next command")
+    func making() throws {
+        var dice = Dice(seed: seed)
+        for _ in 0..<Rounds.count(40) {
+            let scratch = try Scratch()
+            let first = try Program("spool", ["init", scratch.path], in: scratch.directory)
+            elapse(dice.time(below: .milliseconds(20)))
+            first.kill()
+            let second = try Program(
+                "spool", ["put", "--file", scratch.path, "--", "true"], in: scratch.directory
+            )
+            #expect(try second.wait() == 0, "seed \(seed): \(second.printed)")
+            #expect(try Store.open(scratch.path, .existing).check() == [], "seed \(seed)")
+        }
+    }
+
+    @Test(
+        "J2: join returns although the worker that ran the last job was killed, once another runs")
+    func joiner() throws {
+        try putJobs(8, seconds: "0.05")
+        let join = try spool("join", "--timeout", "100s")
+        let worker = try work()
+        let hasBegun = try WaitFor.condition { try Journal(journal).count > 2 }
+        #expect(hasBegun)
+        worker.kill()
+        #expect(join.isRunning)
+        #expect(try work("--until-empty").wait() == 0)
+        #expect(try join.wait() == 0, "\(join.printed)")
+        try verify(8)
+    }
+
+    @Test("R11: SIGTERM lets running jobs end, gives the others back, and ends with 0")
+    func drain() throws {
+        try putJobs(40, seconds: "0.1")
+        let worker = try work()
+        let hasBegun = try WaitFor.condition { try Journal(journal).count >= 4 }
+        #expect(hasBegun)
+        Glibc.kill(worker.pid, SIGTERM)
+        #expect(try worker.wait() == 0, "\(worker.printed)")
+        let store = try Store.open(scratch.path, .existing)
+        let counts = try store.counts(queue: nil)
+        #expect(counts.running == 0 && counts.done >= 4 && counts.ready == 40 - counts.done)
+        let events = try Journal(journal)
+        for id in 1...Int64(40) { #expect(events.starts(id) == events.ends(id)) }
+        #expect(try store.check() == [])
+    }
+}
+
+/// What the jobs wrote: "s ID ATTEMPT" and "e ID ATTEMPT", in the order of time.
+struct Journal {
+    private var events: [Int64: [(isStart: Bool, attempt: Int)]] = [:]
+    private(set) var count = 0
+
+    init(_ path: String) throws {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return }
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ")
+            guard words.count == 3, let id = Int64(words[1]), let attempt = Int(words[2]) else {
+                continue
+            }
+            events[id, default: []].append((words[0] == "s", attempt))
+            count += 1
+        }
+    }
+
+    func starts(_ id: Int64) -> Int { events[id, default: []].filter(\.isStart).count }
+    func ends(_ id: Int64) -> Int { events[id, default: []].filter { !$0.isStart }.count }
+
+    /// Once an attempt has begun, nothing of an earlier one is heard any more.
+    func doesNotOverlap(_ id: Int64) -> Bool {
+        var latest = 0
+        for event in events[id, default: []] {
+            if event.attempt < latest { return false }
+            latest = event.attempt
+        }
+        return true
+    }
+}
+
+enum WaitFor {
+    /// Looks until it holds, at most a minute.
+    static func condition(_ holds: () throws -> Bool) rethrows -> Bool {
+        let deadline = Deadline(after: .seconds(60))
+        while try !holds() {
+            guard !deadline.isPast else { return false }
+            Pause.briefly(upTo: .milliseconds(5))
+        }
+        return true
+    }
+}
