@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -103,8 +104,10 @@ void spool_reset_signals(void) {
 static int become_program(void *argument) {
     struct child *child = argument;
     struct spool_spawn *spawn = child->spawn;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != child->parent) _exit(125);
+    if (!spawn->outlives) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != child->parent) _exit(125);
+    }
     setpgid(0, 0);
     if (spawn->pid_word) spool_store(spawn->pid_word, getpid());
     if (spawn->directory && chdir(spawn->directory)) {
@@ -141,6 +144,15 @@ pid_t spool_start(struct spool_spawn *spawn) {
     close(spawn->pidfd);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
     return -child.error;
+}
+
+int spool_wait_gone(pid_t pid, int milliseconds) {
+    int descriptor = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (descriptor < 0) return errno == ESRCH;
+    struct pollfd event = {descriptor, POLLIN, 0};
+    int count = poll(&event, 1, milliseconds);
+    close(descriptor);
+    return count > 0;
 }
 
 static void describe(int status, const struct rusage *usage, struct spool_end *end) {

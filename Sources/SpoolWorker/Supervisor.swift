@@ -101,6 +101,7 @@ public final class Supervisor {
     public func run() throws(SpoolError) -> WorkSummary {
         defer { end() }
         try watchServer()
+        try shareLifeline()
         while true {
             try turn()
             if isOver { break }

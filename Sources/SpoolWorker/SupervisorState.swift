@@ -85,6 +85,9 @@ struct SupervisorState {
     /// How long after a look that found something unexpected the bell may still ring.
     static let bellDelay = Duration.milliseconds(200)
     static let safetyPoll = Duration.seconds(1)
+    /// At the start the consumers of a worker that has just died may still be ending: look often for a moment.
+    static let earlyTick = Duration.milliseconds(10)
+    static let early = Duration.milliseconds(300)
 
     let settings: Settings
     var consumers: [ConsumerState]
@@ -98,6 +101,7 @@ struct SupervisorState {
     var isEmpty = false
     var lookAt: Deadline
     var tickAt: Deadline
+    let earlyUntil: Deadline
     var dueAt = Deadline.never
     var idleSince: Deadline
     var exchangeFailures = 0
@@ -112,6 +116,7 @@ struct SupervisorState {
         consumers = (0..<settings.consumers).map { _ in ConsumerState(now) }
         lookAt = now
         tickAt = now
+        earlyUntil = now + Self.early
         idleSince = now
         notBefore = now
     }
@@ -165,7 +170,9 @@ struct SupervisorState {
         settleBy = min(settleBy, now + Self.gathering)
     }
 
-    private mutating func bury(_ slot: Int, _ running: Int64, _ cause: String, _ at: UnixTime, _ now: Deadline) {
+    private mutating func bury(
+        _ slot: Int, _ running: Int64, _ cause: String, _ at: UnixTime, _ now: Deadline
+    ) {
         let since = consumers[slot].headSince
         for claim in consumers[slot].held {
             told.remove(claim.job)

@@ -28,9 +28,12 @@ import Testing
 
     /// Jobs that say when they start and when they end.
     func putJobs(_ count: Int, seconds: String) throws {
-        let line =
-            "echo s $SPOOL_JOB_ID $SPOOL_ATTEMPT >> '\(journal)'; sleep \(seconds);"
-            + " echo e $SPOOL_JOB_ID $SPOOL_ATTEMPT >> '\(journal)'"
+        // The end is written by a grandchild: killing the command alone would leave it to overlap with the next run.
+        let line = """
+            echo s $SPOOL_JOB_ID $SPOOL_ATTEMPT >> '\(journal)'
+            sh -c 'sleep \(seconds); echo e $SPOOL_JOB_ID $SPOOL_ATTEMPT >> \(journal)'
+            true
+            """
         let words = ["sh", "-c", line].map { Array($0.utf8) }
         let store = try Store.open(scratch.path, .create)
         try store.put((0..<count).map { _ in NewJob(.command(words)) }, now: .now())

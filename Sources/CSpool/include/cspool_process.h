@@ -31,6 +31,7 @@ struct spool_spawn {
     const char *directory;  // NULL: the caller's
     int in, out, err;       // become 0, 1, 2; nothing else is passed on
     int64_t *pid_word;
+    int outlives;           // 1: not killed when the calling thread dies
     int pidfd;              // out: readable when the program has ended
     int failed_at_chdir;    // out: what failed was the directory
 };
@@ -39,6 +40,9 @@ struct spool_spawn {
 /// the calling thread dies. Costs the same from a large process as from a small one (CLONE_VM | CLONE_VFORK).
 /// Returns the process id.
 pid_t spool_start(struct spool_spawn *spawn);
+
+/// Waits until a process, whoever's child it is, has ended; 1 if it has, 0 when the time is up.
+int spool_wait_gone(pid_t pid, int milliseconds);
 
 /// How a process ended and what it used.
 struct spool_end {
