@@ -93,7 +93,7 @@ struct Join: SpoolSubcommand {
         }
         guard !failures.isEmpty, last.isFinished else { return }
         let named = failures.prefix(Join.namedFailures).map(String.init).joined(separator: " ")
-        let more = failures.count > Join.namedFailures ? " …" : ""
+        let more = failures.count > Join.namedFailures ? " …" : "."
         let option = queue.map { " -q \($0)" } ?? ""
         let again = ids.isEmpty ? "--dead\(option)" : named
         let count =

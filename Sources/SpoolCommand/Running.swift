@@ -61,10 +61,9 @@ enum Running {
             throw .usage("no command given.", hint: "Try:  spool run -- echo hello")
         }
         let plan = try PutPlan(arguments, now: now)
-        let path = try arguments.settings.file()
-        let store = try Store.open(path, .create)
+        let store = try Store.open(arguments.settings.file(), .create)
         let id = try store.put([plan.model], now: now).lowerBound
-        try ensureWorker(of: plan.model.queue, store, path)
+        try ensureWorker(of: plan.model.queue, store)
         guard !arguments.has(.detach) else {
             try PutReport.tell(id...id, [plan.model], listsIDs: false, on: screen)
             try screen.flush()
@@ -76,13 +75,14 @@ enum Running {
     }
 
     private static func ensureWorker(
-        of queue: String, _ store: Store, _ path: String
+        of queue: String, _ store: Store
     ) throws(SpoolError) {
         guard try !store.workers().contains(where: { Watching.isWatching($0, queue) }) else {
             return
         }
         let words = [
-            "spool", "work", "--detach", "-q", queue, "--idle-exit", "30s", "--file", path,
+            "spool", "work", "--detach", "-q", queue, "--idle-exit", "30s", "--file",
+            store.files.database,
         ]
         var pid: pid_t = 0
         var arguments = words.map { strdup($0) }

@@ -112,7 +112,7 @@ private func write(_ bytes: [UInt8], to path: String) {
         #expect(result.status == 1)
         #expect(
             result.errors
-                == "✖ dead jobs are left from before: 1 Look at one with  spool show 1 ; "
+                == "✖ dead jobs are left from before: 1. Look at one with  spool show 1 ; "
                 + "run again with  spool retry --dead\n")
         #expect(bench.spool("retry", "--dead").errors == "job 1 ready again\n")
     }
