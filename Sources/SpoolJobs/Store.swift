@@ -26,6 +26,7 @@ public final class Store {
     public let files: StoreFiles
     let connection: Connection
     private let gate: Gate?
+    private let process = getpid()
     private let pages: UnsafeMutablePointer<Int32>
     private var checkpointer: Connection?
     private var bells: [Bell: File] = [:]
@@ -135,6 +136,7 @@ public final class Store {
     func write<Value>(
         _ doing: String, _ body: () throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
+        precondition(process == getpid(), "a store does not cross a fork: open it in the child")
         guard connection.isAutocommit else { return try body() }
         guard let gate else { throw .readOnly(path: files.database) }
         defer { ringAll() }

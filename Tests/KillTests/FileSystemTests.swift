@@ -19,9 +19,10 @@ struct FileSystemTests {
 
     var path: String { mount.path + "/jobs.db" }
 
-    func spool(_ arguments: String...) throws -> (status: Int32, printed: String) {
+    func spool(_ command: String, _ arguments: String...) throws -> (status: Int32, printed: String)
+    {
         let program = try Program(
-            "spool", arguments + ["--file", path], in: scratch.directory)
+            "spool", [command, "--file", path] + arguments, in: scratch.directory)
         return (try program.wait(), program.printed)
     }
 

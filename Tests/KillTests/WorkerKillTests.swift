@@ -14,8 +14,8 @@ import Testing
 
     init() throws { scratch = try Scratch() }
 
-    func spool(_ arguments: String...) throws -> Program {
-        try Program("spool", arguments + ["--file", scratch.path], in: scratch.directory)
+    func spool(_ command: String, _ arguments: String...) throws -> Program {
+        try Program("spool", [command, "--file", scratch.path] + arguments, in: scratch.directory)
     }
 
     func work(_ more: String...) throws -> Program {
