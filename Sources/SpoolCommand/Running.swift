@@ -70,7 +70,10 @@ enum Running {
             return 0
         }
         let follower = try LogFollower(id, in: store, screen: screen, attempt: nil)
-        try follower.follow(streams: .both)
+        // The worker that was seen may have been about to end.
+        try follower.follow(streams: .both) { () throws(SpoolError) in
+            try ensureWorker(of: plan.model.queue, store)
+        }
         return JobStatus.exitStatus(of: try store.job(id))
     }
 
