@@ -6,6 +6,7 @@
 internal import ArgumentParser
 private import Glibc
 internal import SpoolThreads
+private import SpoolWorker
 
 @main
 struct Spool: ParsableCommand {
@@ -28,12 +29,13 @@ struct Spool: ParsableCommand {
                 Cancel.self, Remove.self,
             ]),
         CommandGroup(name: "Queues", subcommands: [Queues.self, Pause.self, Resume.self]),
-        CommandGroup(name: "Workers", subcommands: [Workers.self]),
+        CommandGroup(name: "Workers", subcommands: [Work.self, Workers.self]),
         CommandGroup(name: "Care", subcommands: [Initialize.self, Check.self]),
         CommandGroup(name: "Other", subcommands: [Completions.self, Version.self]),
     ]
 
     static func main() {
+        Worker.becomeConsumerIfAsked()
         Descriptor.openStandardOnes()
         Glibc.exit(Invocation(RawArguments.all()).run())
     }
