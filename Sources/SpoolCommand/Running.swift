@@ -87,11 +87,17 @@ enum Running {
             "spool", "work", "--detach", "-q", queue, "--idle-exit", "30s", "--file",
             store.files.database,
         ]
+        // It says its pid, which is not this command's result.
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         var pid: pid_t = 0
         var arguments = words.map { strdup($0) }
         arguments.append(nil)
         defer { for pointer in arguments { free(pointer) } }
-        let number = posix_spawn(&pid, "/proc/self/exe", nil, nil, arguments, environ)
+        let number = posix_spawn(&pid, "/proc/self/exe", &actions, nil, arguments, environ)
         guard number == 0 else { throw .system(call: "posix_spawn", errno: number) }
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}

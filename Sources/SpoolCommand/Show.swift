@@ -56,7 +56,8 @@ struct Show: SpoolSubcommand {
         let rule = row.backoff.map { "\(Phrases.long($0.min))..\(Phrases.long($0.max))" }
         try field(
             "retries",
-            "\(row.failures) of \(row.retries) used" + (rule.map { ", backoff \($0)" } ?? ""),
+            "\(min(row.failures, row.retries)) of \(row.retries) used"
+                + (rule.map { ", backoff \($0)" } ?? ""),
             screen)
         if let timeout = row.timeout { try field("timeout", Phrases.long(timeout), screen) }
         if let error = row.error {
