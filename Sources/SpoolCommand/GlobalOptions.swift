@@ -38,7 +38,14 @@ protocol SpoolSubcommand: ParsableCommand {
 extension SpoolSubcommand {
     func run() throws {
         let screen = Screen(try global.settings())
-        let status = try perform(on: screen)
+        let status: Int32
+        do throws(SpoolError) {
+            status = try perform(on: screen)
+        } catch {
+            // What was found out before it failed is worth showing.
+            try screen.flush()
+            throw error
+        }
         try screen.flush()
         guard status == 0 else { throw ExitCode(status) }
     }

@@ -24,7 +24,7 @@ enum JobText {
 
     static func took(_ row: JobRow, now: UnixTime) -> String {
         if let due = row.due, row.state == .scheduled || row.state == .retrying {
-            return due > now ? "in " + Phrases.short(Phrases.until(due - now)) : "now"
+            return due > now ? "in " + Phrases.long(Phrases.until(due - now)) : "now"
         }
         guard let started = row.started else { return "–" }
         if row.state == .running { return Phrases.short(now - started) }

@@ -51,7 +51,7 @@ struct Join: SpoolSubcommand {
         }
         bar.end()
         let failures = try joiner.failures(limit: Join.namedFailures + 1)
-        try tell(last, failures, since: begin, on: screen)
+        try tell(last, failures, since: begin, of: store, on: screen)
         guard last.isFinished else {
             let left = last.total - last.done - last.failed
             throw .timedOut(
@@ -79,7 +79,8 @@ struct Join: SpoolSubcommand {
     }
 
     private func tell(
-        _ last: JoinProgress, _ failures: [Int64], since begin: Deadline, on screen: Screen
+        _ last: JoinProgress, _ failures: [Int64], since begin: Deadline, of store: Store,
+        on screen: Screen
     ) throws(SpoolError) {
         let took = Deadline.now().nanoseconds - begin.nanoseconds
         if screen.settings.isJSON {
@@ -93,9 +94,10 @@ struct Join: SpoolSubcommand {
         }
         guard !failures.isEmpty, last.isFinished else { return }
         let named = failures.prefix(Join.namedFailures).map(String.init).joined(separator: " ")
-        let more = failures.count > Join.namedFailures ? " …" : ""
+        let more = failures.count > Join.namedFailures ? " …" : "."
         let option = queue.map { " -q \($0)" } ?? ""
-        let again = ids.isEmpty ? "--dead\(option)" : named
+        let isDead = try store.job(failures[0]).state == .dead
+        let again = ids.isEmpty && isDead ? "--dead\(option)" : named
         let count =
             last.failed > 0
             ? "\(Phrases.grouped(last.failed)) of \(Phrases.grouped(last.total)) failed"

@@ -93,7 +93,10 @@ struct List: SpoolSubcommand {
         var parts = JobText.counts(counts)
         let hidesDone = counts.done > 0 && !all && filter.isEmpty
         if hidesDone { parts[parts.count - 1] += " (hidden, -a)" }
-        if shown == limit { parts.append("the first \(Phrases.grouped(shown)) shown (-n 0: all)") }
+        let visible = counts.total - (hidesDone ? counts.done : 0)
+        if shown == limit, shown < visible {
+            parts.append("the first \(Phrases.grouped(shown)) shown (-n 0: all)")
+        }
         return parts.joined(separator: " · ")
     }
 

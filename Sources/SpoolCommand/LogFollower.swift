@@ -36,7 +36,12 @@ final class LogFollower {
 
     deinit { close(inotify) }
 
-    func follow(streams: LogStreams) throws(SpoolError) {
+    /// Shows what is there and what comes, until the job is finished.
+    /// - Parameter whileReady: Called at each look at a job that nobody has taken yet.
+    func follow(
+        streams: LogStreams,
+        whileReady: () throws(SpoolError) -> Void = { () throws(SpoolError) in }
+    ) throws(SpoolError) {
         while true {
             let again = bell.answer()
             drain()
@@ -45,6 +50,7 @@ final class LogFollower {
             try screen.flush()
             let isOver = only.map { $0 < row.attempt || row.state != .running } ?? false
             guard row.state.isUnfinished, !isOver, !screen.hasLostItsReader else { return }
+            if row.state == .ready { try whileReady() }
             wait(again)
         }
     }

@@ -38,7 +38,7 @@ struct Queues: SpoolSubcommand {
             }
             if let due = queue.nextDue, counts.scheduled + counts.retrying > 0 {
                 notes.append(
-                    due > now ? "next in \(Phrases.short(Phrases.until(due - now)))" : "next is due"
+                    due > now ? "next in \(Phrases.long(Phrases.until(due - now)))" : "next is due"
                 )
             }
             table.add([

@@ -61,34 +61,43 @@ enum Running {
             throw .usage("no command given.", hint: "Try:  spool run -- echo hello")
         }
         let plan = try PutPlan(arguments, now: now)
-        let path = try arguments.settings.file()
-        let store = try Store.open(path, .create)
+        let store = try Store.open(arguments.settings.file(), .create)
         let id = try store.put([plan.model], now: now).lowerBound
-        try ensureWorker(of: plan.model.queue, store, path)
+        try ensureWorker(of: plan.model.queue, store)
         guard !arguments.has(.detach) else {
             try PutReport.tell(id...id, [plan.model], listsIDs: false, on: screen)
             try screen.flush()
             return 0
         }
         let follower = try LogFollower(id, in: store, screen: screen, attempt: nil)
-        try follower.follow(streams: .both)
+        // The worker that was seen may have been about to end.
+        try follower.follow(streams: .both) { () throws(SpoolError) in
+            try ensureWorker(of: plan.model.queue, store)
+        }
         return JobStatus.exitStatus(of: try store.job(id))
     }
 
     private static func ensureWorker(
-        of queue: String, _ store: Store, _ path: String
+        of queue: String, _ store: Store
     ) throws(SpoolError) {
         guard try !store.workers().contains(where: { Watching.isWatching($0, queue) }) else {
             return
         }
         let words = [
-            "spool", "work", "--detach", "-q", queue, "--idle-exit", "30s", "--file", path,
+            "spool", "work", "--detach", "-q", queue, "--idle-exit", "30s", "--file",
+            store.files.database,
         ]
+        // It says its pid, which is not this command's result.
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         var pid: pid_t = 0
         var arguments = words.map { strdup($0) }
         arguments.append(nil)
         defer { for pointer in arguments { free(pointer) } }
-        let number = posix_spawn(&pid, "/proc/self/exe", nil, nil, arguments, environ)
+        let number = posix_spawn(&pid, "/proc/self/exe", &actions, nil, arguments, environ)
         guard number == 0 else { throw .system(call: "posix_spawn", errno: number) }
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}

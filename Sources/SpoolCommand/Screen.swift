@@ -103,12 +103,12 @@ final class Screen {
     /// Something worth knowing, on stderr, unless --quiet.
     func note(_ text: String) {
         guard !settings.isQuiet else { return }
-        say(text)
+        say(Escaping.line(text))
     }
 
     func warn(_ text: String) {
         guard !settings.isQuiet else { return }
-        say(paintError("warning:", .yellow) + " " + text)
+        say(paintError("warning:", .yellow) + " " + Escaping.line(text))
     }
 
     func report(_ error: SpoolError) {

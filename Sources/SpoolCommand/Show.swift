@@ -38,7 +38,7 @@ struct Show: SpoolSubcommand {
     }
 
     private func field(_ name: String, _ value: String, _ screen: Screen) throws(SpoolError) {
-        let title = name + String(repeating: " ", count: max(0, 11 - name.utf8.count))
+        let title = name + String(repeating: " ", count: max(0, 13 - name.utf8.count))
         try screen.line("  " + screen.paint(title, .dim) + value)
     }
 
@@ -56,7 +56,8 @@ struct Show: SpoolSubcommand {
         let rule = row.backoff.map { "\(Phrases.long($0.min))..\(Phrases.long($0.max))" }
         try field(
             "retries",
-            "\(row.failures) of \(row.retries) used" + (rule.map { ", backoff \($0)" } ?? ""),
+            "\(min(row.failures, row.retries)) of \(row.retries) used"
+                + (rule.map { ", backoff \($0)" } ?? ""),
             screen)
         if let timeout = row.timeout { try field("timeout", Phrases.long(timeout), screen) }
         if let error = row.error {
@@ -139,7 +140,7 @@ struct Show: SpoolSubcommand {
         guard let size = LogFile.size(path), size > 0 else {
             return try field("log", "no output", screen)
         }
-        try field("log", "\(path)  (\(Phrases.size(size)))", screen)
+        try field("log", "\(Escaping.line(path))  (\(Phrases.size(size)))", screen)
         let lines = Escaping.output(LogFile.lastLines(path, Show.previewLines))
         for line in lines.split(separator: "\n", omittingEmptySubsequences: false)
         where !line.isEmpty {

@@ -144,6 +144,16 @@ private let otherMistakes = [
                 """)
     }
 
+    @Test("a join that ran out of time has its result, too")
+    func joinTimeout() throws {
+        let bench = try Bench()
+        bench.spool("put", "--", "true")
+        let result = bench.spool("join", "--json", "--timeout", "1ms")
+        #expect(result.status == 124)
+        #expect(result.text.contains(#""type":"result","total":1,"done":0,"failed":0"#))
+        #expect(result.text.hasSuffix("\"finished\":false,\"v\":1}\n"))
+    }
+
     @Test("in line 17 of an NDJSON file puts nothing")
     func ndjson() throws {
         let bench = try Bench()

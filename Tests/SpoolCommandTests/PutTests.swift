@@ -85,6 +85,34 @@ import Testing
         }
     }
 
+    @Test("says once a minute that nobody watches, and warns of a queue that may be a slip")
+    func hints() throws {
+        let bench = try Bench()
+        let first = bench.spool("put", "-v", "-q", "mail", "--", "true")
+        #expect(
+            first.errors
+                == "hint: no worker is watching 'mail'. Start one with:  spool work -q mail\n")
+        let second = bench.spool("put", "-v", "-q", "mial", "--", "true")
+        #expect(
+            second.errors
+                == "warning: 'mial' is a new queue; the nearest existing one is 'mail'.\n")
+        #expect(bench.spool("put", "-q", "mali", "--", "true").errors.isEmpty)
+    }
+
+    @Test("takes a body from text, a file and stdin, and JSON only for kinds")
+    func bodies() throws {
+        let bench = try Bench()
+        bench.write("from a file", to: "body")
+        bench.spool("put", "--body", "text", "--", "cat")
+        bench.spool("put", "--body", "@body", "--", "cat")
+        bench.spool("put", "-q", "thumbs", "--body", "-", input: "from stdin")
+        let shown = bench.spool("list", "--json").text
+        for body in ["text", "from a file", "from stdin"] {
+            #expect(shown.contains("\"body\":\"\(body)\""))
+        }
+        #expect(shown.contains(#""queue":"thumbs","kind":"thumbs""#))
+    }
+
     @Test("refuses a word that execve(2) would refuse")
     func longWord() throws {
         let bench = try Bench()

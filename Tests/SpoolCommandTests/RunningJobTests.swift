@@ -103,6 +103,17 @@ private func write(_ bytes: [UInt8], to path: String) {
         #expect(bench.spool("join", "-q", "default").status == (verdict == .done ? 0 : 1))
     }
 
+    @Test("by `run` has its output and status there, and nothing else")
+    func run() throws {
+        let bench = try Bench()
+        let result = bench.shell(
+            "spool run -c 'echo out; echo err >&2; exit 3' 2>&1 | cat; echo ${PIPESTATUS[0]}")
+        #expect(result.text == "out\nerr\n3\n")
+        let worker = bench.spool("workers", "--json").text
+        #expect(worker.contains(#""queues":["default"]"#))
+        _ = bench.shell("kill $(spool workers --json | tr ',' '\\n' | sed -n 's/\"pid\"://p')")
+    }
+
     @Test("that failed is named by join, with what to do")
     func failed() throws {
         let bench = try Bench()
@@ -112,7 +123,7 @@ private func write(_ bytes: [UInt8], to path: String) {
         #expect(result.status == 1)
         #expect(
             result.errors
-                == "✖ dead jobs are left from before: 1 Look at one with  spool show 1 ; "
+                == "✖ dead jobs are left from before: 1. Look at one with  spool show 1 ; "
                 + "run again with  spool retry --dead\n")
         #expect(bench.spool("retry", "--dead").errors == "job 1 ready again\n")
     }
