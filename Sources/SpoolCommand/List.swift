@@ -56,22 +56,16 @@ struct List: SpoolSubcommand {
     private func stream(
         _ jobs: JobFilter, of store: Store, on screen: Screen
     ) throws(SpoolError) {
-        var problem: SpoolError?
-        try store.forEachJob(jobs) { row in
-            guard problem == nil, !screen.hasLostItsReader else { return }
-            do throws(SpoolError) {
-                if ids {
-                    try screen.line(String(row.id))
-                } else {
-                    var object = JobText.json(row)
-                    object.set("v", 1)
-                    try screen.line(object)
-                }
-            } catch {
-                problem = error
+        try store.forEachJob(jobs) { (row) throws(SpoolError) in
+            if ids {
+                try screen.line(String(row.id))
+            } else {
+                var object = JobText.json(row)
+                object.set("v", 1)
+                try screen.line(object)
             }
+            return !screen.hasLostItsReader
         }
-        if let problem { throw problem }
     }
 
     private func table(_ rows: [JobRow], now: UnixTime) -> Table {

@@ -87,7 +87,9 @@ struct Work: SpoolSubcommand {
             try Durations.parse(text, option: "--idle-exit")
         }
         if let grace { options.grace = try Durations.parse(grace, option: "--grace") }
-        if let killAfter { options.killAfter = try Durations.parse(killAfter, option: "--kill-after") }
+        if let killAfter {
+            options.killAfter = try Durations.parse(killAfter, option: "--kill-after")
+        }
         options.name = try name.map { text throws(SpoolError) in try Numbers.label(text) }
         if let logLimit {
             options.logLimit = try Numbers.count(logLimit, option: "--log-limit", in: 0...(1 << 30))
@@ -128,7 +130,8 @@ struct Work: SpoolSubcommand {
         ] where count > 0 { parts.append("\(Phrases.grouped(count)) \(word)") }
         let seconds = Double(max(1, summary.took.microseconds)) / 1e6
         let rate = Phrases.grouped(Int(Double(summary.jobs) / seconds))
-        var line = "spool work: " + parts.joined(separator: ", ")
+        var line =
+            "spool work: " + parts.joined(separator: ", ")
             + " in \(Phrases.short(summary.took)), \(rate) jobs/s"
         if screen.settings.verbosity > 0 { line += ", \(summary.missedWakeups) missed wake-ups" }
         screen.note(line)
@@ -139,7 +142,8 @@ struct Work: SpoolSubcommand {
 enum QueueList {
     static func parse(_ options: [String]) throws(SpoolError) -> [Selection.Choice] {
         var choices: [Selection.Choice] = []
-        for text in options.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) }) {
+        for text in options.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) })
+        {
             let parts = text.split(separator: "*", maxSplits: 1, omittingEmptySubsequences: false)
             let name = try Numbers.name(String(parts[0]), what: "-q")
             var weight = 1

@@ -16,6 +16,7 @@ public struct Command: Hashable, Sendable {
     /// Nil: where the caller stands.
     public var directory: [UInt8]?
 
+    /// Made from its parts.
     public init(_ words: [[UInt8]], environment: [[UInt8]], directory: [UInt8]? = nil) {
         self.words = words
         self.environment = environment
@@ -31,6 +32,7 @@ public struct Command: Hashable, Sendable {
         /// Processes, memory or descriptors were short: worth another try.
         public let isTemporary: Bool
 
+        /// Made from its parts.
         public init(exit: Int32, reason: String, isTemporary: Bool = false) {
             self.exit = exit
             self.reason = reason
@@ -40,10 +42,14 @@ public struct Command: Hashable, Sendable {
 
     /// What a program gets as its descriptors 0, 1 and 2.
     public struct Streams: Hashable, Sendable {
+        /// Becomes its standard input.
         public var input: Int32
+        /// Becomes its standard output.
         public var output: Int32
+        /// Becomes its standard error.
         public var error: Int32
 
+        /// Made from its parts.
         public init(input: Int32, output: Int32, error: Int32) {
             self.input = input
             self.output = output
@@ -204,7 +210,9 @@ public struct ProcessEnd: Hashable, Sendable {
     public let exit: Int32?
     /// The signal that ended it.
     public let signal: Int32?
+    /// Processor time in user mode, its children included.
     public let userMicroseconds: Int64
+    /// Processor time in the kernel, its children included.
     public let systemMicroseconds: Int64
     /// Largest resident size, KiB.
     public let peakKiB: Int64

@@ -15,10 +15,13 @@ public struct ForkServer: Sendable {
 
     /// A fork that failed.
     public struct Refusal: Hashable, Sendable {
+        /// Which consumer it is: 0 and up.
         public let slot: Int
+        /// Why it failed.
         public let errno: Int32
     }
 
+    /// The process id of the server.
     public let pid: Int32
     /// Readable when a fork failed or the server ended.
     public let socket: Int32
@@ -112,8 +115,11 @@ public struct ForkServer: Sendable {
 extension ForkServer {
     /// What a new consumer gets.
     public struct Birth: Sendable {
+        /// Which consumer it is: 0 and up.
         public let slot: Int
+        /// Its end of the connection to the supervisor.
         public let socket: Int32
+        /// The memory that all consumers share with the supervisor.
         public let slots: SlotPage
     }
 
@@ -144,7 +150,8 @@ extension ForkServer {
         var nothing: UInt8 = 0
         var file: Int32 = -1
         guard spool_receive_packet(socket, &nothing, 1, &file) == 1, file >= 0 else { _exit(0) }
-        guard let slots = try? SlotPage(mapping: file) else { _exit(71) }  // nobody is there to be told
+        // Without the memory there is nobody to tell: the supervisor sees that we have ended.
+        guard let slots = try? SlotPage(mapping: file) else { _exit(71) }
         Glibc.close(file)
         serve(socket, slots, body)
     }

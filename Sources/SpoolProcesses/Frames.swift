@@ -15,6 +15,7 @@ public struct FrameWriter {
     private var sent = 0
     private var frame = 0
 
+    /// Made from its parts.
     public init() {}
 
     /// Nothing waits to be written.
@@ -142,6 +143,7 @@ public struct FrameReader {
     private var start = 0
     private var end = 0
 
+    /// Made from its parts.
     public init() {}
 
     /// Reads once from the socket.

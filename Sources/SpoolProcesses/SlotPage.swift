@@ -11,7 +11,7 @@ public import SpoolThreads
 /// The slots of a worker's consumers.
 ///
 /// Safe from any process that maps it: each word is read and written atomically.
-public struct SlotPage: @unchecked Sendable {  // raw memory, only touched by atomic loads and stores
+public struct SlotPage: @unchecked Sendable {  // touched by atomic operations only
     /// Most consumers of one worker.
     public static let limit = 4096
     private static let wordsPerSlot = 4

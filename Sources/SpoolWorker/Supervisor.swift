@@ -157,7 +157,8 @@ public final class Supervisor {
     }
 
     private func answerBell() {
-        // Nil: rung, or a foreign commit can be seen. Else somebody writes, perhaps we: ask the bell again, not the store.
+        // Nil: rung, or a foreign commit can be seen. Else somebody writes, perhaps we: ask the bell
+        // again, not the store.
         guard let wait = bell.answer() else {
             bellAt = .never
             _ = state.handle(.rang, now: .now())

@@ -1,8 +1,8 @@
 // SupervisorState.swift - everything that a supervisor decides, as a value: events go in, actions come out.
 //
-// No process, store or clock in here. Invariants: a claim is in exactly one consumer's hands or among the outcomes to be
-// settled, until an exchange has settled it; a consumer that is stuck in a long job keeps no other; nothing is claimed
-// unless a consumer has room for it.
+// No process, store or clock in here. Invariants: a claim is in exactly one consumer's hands or among
+// the outcomes to be settled, until an exchange has settled it; a consumer that is stuck in a long job
+// keeps no other; nothing is claimed unless a consumer has room for it.
 
 internal import SpoolJobs
 internal import SpoolThreads
