@@ -35,9 +35,9 @@ public final class Store {
     var lives: Lives?
     var places: [Place: Int64] = [:]
 
-    /// A commit that leaves more pages than this in the WAL is followed by a checkpoint: 16 MiB.
-    public var checkpointPages: Int32 = 4096 { didSet { nextCheckpoint = checkpointPages } }
-    private var nextCheckpoint: Int32 = 4096
+    /// A commit that leaves more pages than this in the WAL is followed by a checkpoint: 1 MiB.
+    public var checkpointPages: Int32 = 256 { didSet { nextCheckpoint = checkpointPages } }
+    private var nextCheckpoint: Int32 = 256
 
     private init(_ files: StoreFiles, _ connection: Connection, _ gate: Gate?) {
         self.files = files
@@ -161,6 +161,16 @@ public final class Store {
         pages.pointee = 0
         // The commit stands: a checkpoint that fails is only put off until the next one.
         try? checkpoint()
+        if nextCheckpoint == checkpointPages { try? restartLog() }
+    }
+
+    /// Once all of the log was copied, the next write begins it anew. Whoever opens the store while
+    /// nobody else has reads the log up to its end: a write now keeps that short.
+    private func restartLog() throws(SpoolError) {
+        try statement("BEGIN IMMEDIATE").run("restarting its log")
+        try statement("UPDATE spool SET log_restarts = log_restarts + 1").run("restarting its log")
+        try statement("COMMIT").run("restarting its log")
+        pages.pointee = 0
     }
 
     /// The one checkpoint routine. Another connection holds the write lock meanwhile, so that no commit can race with

@@ -99,7 +99,7 @@ extension Store {
         let asked = try cancellationsByJob()
         var tally: Tally = [:]
         for outcome in outcomes {
-            _ = try settle(outcome, cancelling: asked[outcome.claim.job], now, 0, &tally)
+            _ = try settle(outcome, cancelling: asked[outcome.claim.job], now, { 0 }, &tally)
         }
         try apply(tally)
         let update = try statement("UPDATE owner SET ended = ?2 WHERE id = ?1 AND ended IS NULL")
