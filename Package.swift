@@ -69,6 +69,9 @@ let package = Package(
         .testTarget(
             name: "SpoolCommandTests", dependencies: ["SpoolCommand", "SpoolJobs", "SpoolThreads"],
             swiftSettings: strict),
+        .testTarget(
+            name: "SpoolWorkerTests", dependencies: ["SpoolWorker", "SpoolJobs", "SpoolThreads"],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
 )

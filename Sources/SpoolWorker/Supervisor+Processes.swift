@@ -129,14 +129,17 @@ extension Supervisor {
     /// Lets every child go. Whatever a consumer still runs ends with it.
     func end() {
         for case let link? in links {
-            let group = slots.group(link.slot)
-            if group > 1 { kill(-group, SIGKILL) }
             if let pid = link.pid, link.end == nil {
                 kill(pid, SIGKILL)
                 ProcessEnd.reap(pid)
             }
+            // After its consumer, which could have begun another command.
+            let group = slots.group(link.slot)
+            if group > 1 { kill(-group, SIGKILL) }
         }
         links = []
+        // What commands left behind is ours, as their subreaper, while we are here.
+        defer { while ProcessEnd.reapAny() != nil {} }
         guard let server else { return }
         kill(server.pid, SIGKILL)
         server.close()

@@ -152,6 +152,7 @@ struct SupervisorState {
     }
 
     private mutating func receive(_ outcomes: [Outcome], from slot: Int, _ now: Deadline) {
+        let head = consumers[slot].held.first
         for outcome in outcomes {
             // Only what it holds: a claim that was taken from it is not its to settle.
             guard consumers[slot].settle(outcome) else { continue }
@@ -160,7 +161,8 @@ struct SupervisorState {
             // It is ready again, and no bell says so.
             if outcome.verdict == .released { isDry = false }
         }
-        consumers[slot].headSince = now
+        // What was called back from behind a long job says nothing about the long job.
+        if consumers[slot].held.first != head { consumers[slot].headSince = now }
         consumers[slot].failures = 0
         gather(now)
     }
