@@ -74,6 +74,19 @@ pid_t spool_fork_child(void (*body)(void *), void *context) {
     run_on_fresh_thread(body, context);
 }
 
+void spool_close_elsewhere(int descriptor) {
+    int ends[2];
+    if (!pipe2(ends, O_CLOEXEC) && fork() == 0) {
+        dup2(descriptor, 0);
+        dup2(ends[0], 1);
+        syscall(SYS_close_range, 2, ~0u, 0);
+        char nothing;
+        while (read(1, &nothing, 1) < 0 && errno == EINTR) {}
+        _exit(0);
+    }
+    close(descriptor);
+}
+
 int spool_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) ? -errno : 0; }
 
 int spool_is_ignored(int signal) {

@@ -50,6 +50,7 @@ struct Join: SpoolSubcommand {
             bar.show(progress, at: .now())
         }
         bar.end()
+        joiner.closeElsewhere()
         let failures = try joiner.failures(limit: Join.namedFailures + 1)
         try tell(last, failures, since: begin, of: store, on: screen)
         guard last.isFinished else {

@@ -34,7 +34,11 @@ final class LogFollower {
         inotify_add_watch(inotify, store.files.logs, UInt32(IN_CREATE | IN_MODIFY))
     }
 
-    deinit { close(inotify) }
+    deinit {
+        // The command ends with its follower, and need not wait for the kernel to let them go.
+        bell.closeElsewhere()
+        spool_close_elsewhere(inotify)
+    }
 
     /// Shows what is there and what comes, until the job is finished.
     /// - Parameter whileReady: Called at each look at a job that nobody has taken yet.

@@ -77,6 +77,10 @@ int spool_open_standard_descriptors(void);
 /// Closes every descriptor from `first` on.
 void spool_close_from(int first);
 
+/// Closes a descriptor whose closing takes long (inotify: the kernel waits for its readers, 10 to 20 ms) by leaving the
+/// last copy to a child that ends after this process. Only from a process with one thread that is about to end.
+void spool_close_elsewhere(int descriptor);
+
 /// A descriptor that reads these signals, which are blocked for the calling thread from now on.
 int spool_signal_descriptor(const int *signals, int count);
 
