@@ -35,9 +35,12 @@ public final class Store {
     var lives: Lives?
     var places: [Place: Int64] = [:]
 
-    /// A commit that leaves more pages than this in the WAL is followed by a checkpoint: 1 MiB.
+    /// A commit that leaves more pages than this in the WAL is followed by a checkpoint, unless a worker
+    /// lives that will see to it: 1 MiB.
     public var checkpointPages: Int32 = 256 { didSet { nextCheckpoint = checkpointPages } }
     private var nextCheckpoint: Int32 = 256
+    /// Pages that a log may have while a worker lives and is busy: 16 MiB.
+    private static let longestLog: Int32 = 4096
 
     private init(_ files: StoreFiles, _ connection: Connection, _ gate: Gate?) {
         self.files = files
@@ -146,7 +149,7 @@ public final class Store {
         do throws(SpoolError) {
             let value = try body()
             try statement("COMMIT").run(doing)
-            try checkpointIfLong()
+            checkpointIfLong()
             return value
         } catch {
             places.removeAll()
@@ -156,8 +159,23 @@ public final class Store {
         }
     }
 
-    private func checkpointIfLong() throws(SpoolError) {
+    /// While a worker lives, short logs are left to its quiet moments: a checkpoint takes as long as
+    /// several commits, and a job that was just put would wait for it.
+    private func checkpointIfLong() {
         guard pages.pointee > nextCheckpoint else { return }
+        if pages.pointee <= Store.longestLog, Lives.isAnybodyAlive(files.live) { return }
+        tidy()
+    }
+
+    /// For owners, in a moment in which nothing is to be done: copies the log into the database.
+    public func tidyLog() throws(SpoolError) {
+        guard pages.pointee > nextCheckpoint, let gate else { return }
+        try gate.enter()
+        defer { gate.leave() }
+        tidy()
+    }
+
+    private func tidy() {
         pages.pointee = 0
         // The commit stands: a checkpoint that fails is only put off until the next one.
         try? checkpoint()

@@ -111,6 +111,12 @@ final class Lives {
 
     func end(_ owner: Int64) { _ = spool_lock_byte(held.descriptor, owner, Int32(F_UNLCK)) }
 
+    /// Whether any owner lives. Cheaper than opening all of it: no owner is looked up.
+    static func isAnybodyAlive(_ path: String) -> Bool {
+        guard let file = try? File.side(path) else { return false }  // then nobody has locked it
+        return spool_any_byte_is_locked(file.descriptor) == 1
+    }
+
     /// In doubt it lives: a job is late rather than run twice.
     func isAlive(_ owner: Int64) -> Bool { spool_byte_is_locked(probe.descriptor, owner) != 0 }
 }

@@ -200,6 +200,7 @@ public final class Supervisor {
             summary.count(result.settled)
             try tell(.exchanged(Look(result, settled: outcomes.count, recovered: recovered, now)))
             claimed = []
+            if recover, state.held == 0 { try store.tidyLog() }
         } catch {
             guard Self.mayPass(error) else { throw error }
             if state.exchangeFailures == 0 { say("\(error.message) Trying again.") }

@@ -18,5 +18,8 @@ int spool_lock_byte(int fd, int64_t offset, int type);
 /// 1 if another open file description holds the byte, 0 if nobody does, -1 with errno.
 int spool_byte_is_locked(int fd, int64_t offset);
 
+/// 1 if another open file description holds any byte of the file, 0 if nobody does, -1 with errno.
+int spool_any_byte_is_locked(int fd);
+
 /// Names the calling thread for ps and debuggers; 15 bytes are kept. See prctl(2), PR_SET_NAME.
 void spool_name_thread(const char *name);
