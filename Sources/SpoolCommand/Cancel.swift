@@ -35,7 +35,8 @@ struct Cancel: SpoolSubcommand {
         let jobs = try Numbers.ids(ids)
         let number = try Cancel.signalNumber(signal)
         let wait = try Durations.parse(grace, option: "--grace")
-        let store = try Store.open(screen.settings.file(), dryRun ? .readOnly : .existing)
+        let path = try screen.settings.file()
+        let store = try dryRun ? Store.open(path, .readOnly) : Looking.open(path)
         guard !dryRun else {
             for id in jobs { _ = try store.job(id) }
             try Changed.tell(jobs, "cancel", "would be cancelled", on: screen)

@@ -41,7 +41,7 @@ struct Join: SpoolSubcommand {
         if let timeout { limit = try Durations.parse(timeout, option: "--timeout") }
         let jobs = try Numbers.ids(ids)
         try check(jobs)
-        let store = try Store.open(screen.settings.file(), .existing)
+        let store = try Looking.open(screen.settings.file())
         guard let target = try target(jobs, store) else { return 0 }
         let joiner = try Joiner(target, of: store)
         var bar = ProgressBar(title: queue ?? "", screen: screen)

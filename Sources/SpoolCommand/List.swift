@@ -36,7 +36,7 @@ struct List: SpoolSubcommand {
         if let queue { jobs.queue = try Numbers.name(queue, what: "queue") }
         for word in filter { try ListFilter.apply(word, to: &jobs) }
         if jobs.states.isEmpty, !all { jobs.states = Set(State.allCases).subtracting([.done]) }
-        let store = try Store.open(screen.settings.file(), .readOnly)
+        let store = try Looking.open(screen.settings.file())
         let counts = try store.counts(queue: jobs.queue)
         let now = UnixTime.now()
         if ids || screen.settings.isJSON {

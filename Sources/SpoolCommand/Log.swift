@@ -43,7 +43,7 @@ struct Log: SpoolSubcommand {
             throw .usage("--tail goes with neither --follow nor --stderr.")
         }
         screen.showsRaw = raw
-        let store = try Store.open(screen.settings.file(), follow ? .existing : .readOnly)
+        let store = try Looking.open(screen.settings.file())
         let row = try store.job(id)
         if let number, number > row.attempt, !follow {
             throw .usage("job \(id) has \(Phrases.counted(row.attempt, "attempt")), not \(number).")

@@ -11,7 +11,7 @@ struct Queues: SpoolSubcommand {
     @OptionGroup var global: GlobalOptions
 
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {
-        let store = try Store.open(screen.settings.file(), .readOnly)
+        let store = try Looking.open(screen.settings.file())
         let queues = try store.queues()
         if screen.settings.isJSON {
             for queue in queues { try screen.line(json(queue)) }

@@ -18,7 +18,8 @@ struct Remove: SpoolSubcommand {
 
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {
         let jobs = try Numbers.ids(ids)
-        let store = try Store.open(screen.settings.file(), dryRun ? .readOnly : .existing)
+        let path = try screen.settings.file()
+        let store = try dryRun ? Store.open(path, .readOnly) : Looking.open(path)
         if dryRun {
             for id in jobs { _ = try store.job(id) }
         } else {

@@ -35,7 +35,8 @@ struct Retry: SpoolSubcommand {
         guard queue == nil || dead else { throw .usage("-q belongs to --dead.") }
         var name: String?
         if let queue { name = try Numbers.name(queue, what: "queue") }
-        let store = try Store.open(screen.settings.file(), dryRun ? .readOnly : .existing)
+        let path = try screen.settings.file()
+        let store = try dryRun ? Store.open(path, .readOnly) : Looking.open(path)
         let retried = try dryRun ? planned(jobs, name, store) : retry(jobs, name, store)
         try Changed.tell(retried, "retry", dryRun ? "would be ready" : "ready again", on: screen)
         return 0

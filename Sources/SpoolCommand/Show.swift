@@ -19,7 +19,7 @@ struct Show: SpoolSubcommand {
 
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {
         let id = try Numbers.id(id)
-        let store = try Store.open(screen.settings.file(), .readOnly)
+        let store = try Looking.open(screen.settings.file())
         let row = try store.job(id)
         let attempts = try store.attempts(of: id)
         let place: Place? = if let place = row.place { try store.place(place) } else { nil }
