@@ -72,6 +72,8 @@ let package = Package(
         .testTarget(
             name: "SpoolWorkerTests", dependencies: ["SpoolWorker", "SpoolJobs", "SpoolThreads"],
             swiftSettings: strict),
+        .testTarget(
+            name: "SpoolThreadsTests", dependencies: ["SpoolThreads"], swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
 )

@@ -23,3 +23,15 @@ int spool_any_byte_is_locked(int fd);
 
 /// Names the calling thread for ps and debuggers; 15 bytes are kept. See prctl(2), PR_SET_NAME.
 void spool_name_thread(const char *name);
+
+/// Sleeps while the word is `expected`, at most so many nanoseconds (negative: without limit). Returns 0 when the time
+/// was up; 1 otherwise: look at the word again.
+int spool_futex_wait(uint32_t *word, uint32_t expected, int64_t nanoseconds);
+
+/// Wakes up to `count` threads of this process that sleep on the word.
+void spool_futex_wake(uint32_t *word, int count);
+
+static inline uint32_t spool_load_word(uint32_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
+static inline void spool_store_word(uint32_t *word, uint32_t value) {
+    __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+}
