@@ -41,6 +41,8 @@ public enum Verdict: Int, CaseIterable, Sendable {
     case consumerDied = 6
     /// The worker died with all its consumers. Counts as nothing: it is not the job's fault.
     case workerLost = 7
+    /// Taken back before it began. Counts as nothing, not even as a start: it leaves no record.
+    case recalled = 8
 
     /// The name in tables and JSON.
     public var name: String {
@@ -52,6 +54,7 @@ public enum Verdict: Int, CaseIterable, Sendable {
         case .released: "released"
         case .consumerDied: "consumer died"
         case .workerLost: "worker lost"
+        case .recalled: "recalled"
         }
     }
 }
@@ -133,12 +136,17 @@ public enum Move: Hashable, Sendable {
         random: Double
     ) -> Move {
         var next = history
+        // Nobody began it: its number may be given again.
+        if verdict == .recalled { next.attempt -= 1 }
         if verdict != .consumerDied { next.deaths = 0 }
         if cancelling, verdict != .done { return .cancelled(next) }
         switch verdict {
         case .done: return .done(next)
         case .cancelled: return .cancelled(next)
         case .released, .workerLost: return .ready(history)
+        case .recalled:
+            next.deaths = history.deaths
+            return .ready(next)
         case .failed, .timedOut:
             next.failures += 1
             guard next.failures <= policy.retries else { return .dead(next, reason: "failed") }

@@ -60,15 +60,17 @@ extension Store {
     ) throws(SpoolError) {
         let id = outcome.claim.job
         var run = outcome.run
+        if case .dead(_, let reason) = move {
+            run.error = run.error.map { reason == "failed" ? $0 : "\(reason): \($0)" } ?? reason
+        }
+        let hasRun = outcome.verdict != .recalled
         switch move {
         case .ready, .scheduled:
-            try insertAttempt(id, outcome.verdict, held, run)
+            if hasRun { try insertAttempt(id, outcome.verdict, held, run) }
             try place(move, id, lane: held.lane, priority: facts(of: id).priority)
-        case .dead(_, let reason):
-            run.error = run.error.map { reason == "failed" ? $0 : "\(reason): \($0)" } ?? reason
-            try finish(id, move, held.lane, now, (outcome.verdict, held.owner, run))
-        case .done, .cancelled:
-            try finish(id, move, held.lane, now, (outcome.verdict, held.owner, run))
+        case .done, .dead, .cancelled:
+            let last = hasRun ? (outcome.verdict, held.owner, run) : nil
+            try finish(id, move, held.lane, now, last)
         }
     }
 

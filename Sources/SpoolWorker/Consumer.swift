@@ -130,12 +130,13 @@ public final class Consumer {
             $0.claim.job == order.job && $0.claim.attempt == order.attempt
         }
         guard let index else { return }
-        reportUnstarted(waiting.remove(at: index).claim, order.verdict)
+        let verdict = order.verdict == .released ? .recalled : order.verdict
+        reportUnstarted(waiting.remove(at: index).claim, verdict)
         try flush()
     }
 
     private func giveBack() throws(SpoolError) {
-        for job in waiting[nextWaiting...] { reportUnstarted(job.claim, .released) }
+        for job in waiting[nextWaiting...] { reportUnstarted(job.claim, .recalled) }
         waiting.removeSubrange(nextWaiting...)
         try flush()
     }

@@ -44,7 +44,7 @@ struct ConsumerState {
         if held.count <= 1 { isRecalled = false }
         switch outcome.verdict {
         case .done, .failed, .timedOut: measure(outcome.run)
-        case .cancelled, .released, .consumerDied, .workerLost: break
+        case .cancelled, .released, .consumerDied, .workerLost, .recalled: break
         }
         return true
     }

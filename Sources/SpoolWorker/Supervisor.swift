@@ -197,7 +197,7 @@ public final class Supervisor {
                 owner: owner, settle: outcomes, take: take, from: options.selection, now: now
             ) { Double.random(in: 0..<1) }
             claimed = result.claimed
-            summary.count(result.settled)
+            summary.count(result.settled, of: outcomes)
             try tell(.exchanged(Look(result, settled: outcomes.count, recovered: recovered, now)))
             claimed = []
             if recover, state.held == 0 { try store.tidyLog() }

@@ -159,7 +159,7 @@ struct SupervisorState {
             told.remove(outcome.claim.job)
             unsettled.append(outcome)
             // It is ready again, and no bell says so.
-            if outcome.verdict == .released { isDry = false }
+            if outcome.verdict == .released || outcome.verdict == .recalled { isDry = false }
         }
         // What was called back from behind a long job says nothing about the long job.
         if consumers[slot].held.first != head { consumers[slot].headSince = now }
@@ -185,7 +185,7 @@ struct SupervisorState {
                 run.started = UnixTime(microseconds: at.microseconds - ran)
                 run.error = "consumer died: \(cause)"
             }
-            unsettled.append(Outcome(claim, isCulprit ? .consumerDied : .released, run))
+            unsettled.append(Outcome(claim, isCulprit ? .consumerDied : .recalled, run))
         }
         consumers[slot].die(now)
         guard !unsettled.isEmpty else { return }

@@ -60,8 +60,9 @@ public struct WorkSummary: Hashable, Sendable {
     /// Runs that came to an end.
     public var jobs: Int { done + retrying + dead + cancelled }
 
-    mutating func count(_ moves: [Move?]) {
-        for move in moves {
+    /// Jobs that were called back before they began are not worth telling.
+    mutating func count(_ moves: [Move?], of outcomes: [Outcome]) {
+        for (move, outcome) in zip(moves, outcomes) where outcome.verdict != .recalled {
             switch move {
             case .done: done += 1
             case .scheduled: retrying += 1

@@ -136,6 +136,22 @@ import Testing
         #expect(try store.check() == [])
     }
 
+    @Test("a job that was called back before it began has no attempt behind it")
+    func recalled() throws {
+        let store = try scratch.store()
+        try store.put([.command("true")], now: noon)
+        let owner = try store.owner()
+        let first = try store.take(1, owner)[0].claim
+        #expect(try store.settle(first, .recalled) == .ready(History()))
+        #expect(try store.attempts(of: 1).isEmpty)
+        let second = try store.take(1, owner)[0].claim
+        #expect(second.attempt == 1)
+        try store.cancel([1], signal: 15, grace: .zero, now: noon)
+        #expect(try store.settle(second, .recalled) == .cancelled(History()))
+        #expect(try store.attempts(of: 1).isEmpty && store.job(1).state == .cancelled)
+        #expect(try store.check() == [])
+    }
+
     @Test("R6: makes a job dead that three consumers died with, one after the other")
     func poison() throws {
         let store = try scratch.store()

@@ -96,7 +96,7 @@ private struct Rehearsal {
 
         rehearsal.pass(SupervisorState.recallAfter)
         #expect(rehearsal.turn().contains(.recall(slot: 0)))
-        rehearsal.report(Array(held.dropFirst()), .released, 0)
+        rehearsal.report(Array(held.dropFirst()), .recalled, 0)
 
         // The long job is as long as before: what came back says nothing about it.
         for _ in 0..<5 {
