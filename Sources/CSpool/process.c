@@ -41,20 +41,22 @@ static _Noreturn void run_on_fresh_thread(void (*body)(void *), void *context) {
     for (;;) pause();
 }
 
-static _Noreturn void run_adopted(pid_t intermediate, void (*body)(void *), void *context) {
+static _Noreturn void run_adopted(
+    pid_t intermediate, const char *name, void (*body)(void *), void *context) {
+    spool_name_thread(name);
     // The death signal fires when a parent goes: it may be asked for only after the intermediate one has gone.
     while (getppid() == intermediate) sched_yield();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     run_on_fresh_thread(body, context);
 }
 
-int spool_fork_adopted(void (*body)(void *), void *context) {
+int spool_fork_adopted(const char *name, void (*body)(void *), void *context) {
     pid_t intermediate = fork();
     if (intermediate < 0) return -errno;
     if (intermediate == 0) {
         pid_t me = getpid();
         pid_t child = fork();
-        if (child == 0) run_adopted(me, body, context);
+        if (child == 0) run_adopted(me, name, body, context);
         _exit(child < 0 ? errno : 0);
     }
     int status;

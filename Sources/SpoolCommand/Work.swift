@@ -3,6 +3,7 @@
 private import Glibc
 internal import ArgumentParser
 internal import SpoolJobs
+private import SpoolProcesses
 internal import SpoolThreads
 internal import SpoolWorker
 
@@ -99,7 +100,13 @@ struct Work: SpoolSubcommand {
 
     private func program() throws(SpoolError) -> String? {
         guard let exec else { return nil }
-        guard !exec.isEmpty else { throw .usage("--exec needs a program.") }
+        do throws(Command.Failure) {
+            try Command([Array(exec.utf8)], environment: Environment.variables()).find()
+        } catch {
+            throw .usage(
+                "--exec: \(error.reason).",
+                hint: "It is a program's name or path, without arguments.")
+        }
         return exec
     }
 

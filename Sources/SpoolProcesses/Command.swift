@@ -137,6 +137,21 @@ extension Command {
     private static let defaultPath = Array("/usr/local/bin:/usr/bin:/bin".utf8)
     private static let slash = UInt8(ascii: "/")
 
+    /// Looks for its program without starting it.
+    /// - Throws: ``Failure`` as a shell would say it: not there, or not executable.
+    public func find() throws(Failure) {
+        guard let name = words.first, !name.isEmpty else {
+            throw Failure(exit: 127, reason: "command not found: ''")
+        }
+        let path = try resolve(name)
+        let program = String(decoding: name, as: UTF8.self)
+        switch Self.look(at: path) {
+        case .executable: return
+        case .forbidden: throw Failure(exit: 126, reason: "permission denied: \(program)")
+        case .missing: throw Failure(exit: 127, reason: "command not found: \(program)")
+        }
+    }
+
     /// Looks for a program as execvp(3) does, but in the command's own PATH, from its own directory.
     private func resolve(_ name: [UInt8]) throws(Failure) -> [UInt8] {
         guard !name.contains(Self.slash) else { return name }

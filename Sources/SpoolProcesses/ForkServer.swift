@@ -143,6 +143,7 @@ extension ForkServer {
     ) {
         guard arguments.dropFirst().first == argument else { return }
         spool_reset_signals()
+        spool_name_thread("spool forks")
         let socket = fcntl(0, F_DUPFD_CLOEXEC, 3)
         let null = open("/dev/null", O_RDWR | O_CLOEXEC)
         guard socket >= 0, null >= 0, dup2(null, 0) == 0 else { _exit(71) }
@@ -188,6 +189,7 @@ extension ForkServer {
         // In the child the object lives on: the frame that holds it is never left.
         let status = withExtendedLifetime(cradle) {
             spool_fork_adopted(
+                "spool consumer",
                 { context in
                     guard let context else { _exit(71) }
                     let cradle = Unmanaged<Cradle>.fromOpaque(context).takeUnretainedValue()

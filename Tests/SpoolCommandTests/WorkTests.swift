@@ -257,6 +257,8 @@ import Testing
                 ["--idle-exit", "soon"],
                 "error: --idle-exit 'soon': a duration looks like 90s, 10m, 1h30m, 2d."
             ),
+            (["--exec", "no-such"], "error: --exec: command not found: no-such."),
+            (["--exec", "/etc/passwd"], "error: --exec: permission denied: /etc/passwd."),
             (["--max-jobs", "many"], "error: --max-jobs must be 1…2147483647; got 'many'."),
         ])
     func refusals(_ words: [String], _ sentence: String) {
