@@ -73,6 +73,10 @@ let package = Package(
             name: "SpoolWorkerTests", dependencies: ["SpoolWorker", "SpoolJobs", "SpoolThreads"],
             swiftSettings: strict),
         .testTarget(
+            name: "SpoolProcessesTests",
+            dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
+            swiftSettings: strict),
+        .testTarget(
             name: "SpoolThreadsTests", dependencies: ["SpoolThreads"], swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]

@@ -1,0 +1,76 @@
+// ForkServerTests.swift - the server that forks consumers, with the real program as server.
+
+import CSpool
+import Glibc
+import SpoolThreads
+import Testing
+
+@testable import SpoolProcesses
+
+@Suite("A fork server", .timeLimit(.minutes(1))) struct ForkServerTests {
+    /// The built program stands beside the test's own.
+    static let spool: String = {
+        var path = [CChar](repeating: 0, count: 4096)
+        let length = readlink("/proc/self/exe", &path, path.count)
+        let own = String(
+            decoding: path.prefix(max(0, length)).map(UInt8.init(bitPattern:)), as: UTF8.self)
+        return own.split(separator: "/").dropLast().reduce("") { $0 + "/" + $1 } + "/spool"
+    }()
+
+    /// Waits until the consumer of a slot has said who it is.
+    func consumer(_ slot: Int, _ slots: SlotPage) -> Int32 {
+        let deadline = Deadline(after: .seconds(30))
+        while slots.consumer(slot) == 0, !deadline.isPast { Pause.briefly(upTo: .milliseconds(2)) }
+        return slots.consumer(slot)
+    }
+
+    @Test(
+        "forks consumers; when its parent is gone it ends them and what they run, the lifeline last"
+    )
+    func ends() throws {
+        let (slots, file) = try SlotPage.make()
+        defer { close(file) }
+        let server = try ForkServer.start(executable: Self.spool, slots: file)
+        let lifeline = try Descriptor.pipe().release()
+        try server.hold(lifeline.second)
+        close(lifeline.second)
+        var pids: [Int32] = []
+        var sockets: [Int32] = []
+        for slot in 0..<3 {
+            let (ours, theirs) = try Descriptor.sockets(packets: false).release()
+            sockets.append(ours)
+            try server.fork(slot: slot, socket: theirs)
+            close(theirs)
+            pids.append(consumer(slot, slots))
+        }
+        #expect(Set(pids).count == 3 && !pids.contains(0))
+
+        server.close()
+        // The end of the lifeline is the end of all who held it.
+        var byte: UInt8 = 0
+        #expect(read(lifeline.first, &byte, 1) == 0)
+        for pid in pids { #expect(spool_wait_gone(pid, 0) == 1) }
+        for socket in sockets { close(socket) }
+        close(lifeline.first)
+        ProcessEnd.reap(server.pid)
+    }
+}
+
+@Suite("A child process") struct ChildProcessTests {
+    @Test("is refused by a process with several threads, with the reason")
+    func refused() throws {
+        let (hold, parked) = (Parker(), Parker())
+        try Thread.detach("second") {
+            parked.tell(1)
+            _ = hold.wait()
+        }
+        _ = parked.wait()
+        defer { hold.tell(1) }
+        do throws(SpoolError) {
+            _ = try ChildProcess.fork { 0 }
+            Issue.record("a process with several threads was forked")
+        } catch {
+            #expect(error.message.contains("whose locks the child would inherit"))
+        }
+    }
+}
