@@ -110,9 +110,11 @@ void spool_reset_signals(void) {
         action.sa_handler = SIG_DFL;
         sigaction(number, &action, NULL);
     }
-    // glibc keeps 32 and 33 to itself; a parent that was not made with it may have ignored them. All zeros: the default.
+    // glibc keeps 32 and 33 to itself; a parent that was made without it may have ignored them.
+    // All zeros are the default.
     const unsigned long action[4] = {0};
-    for (int number = 32; number < 34; number++) syscall(SYS_rt_sigaction, number, action, NULL, sizeof(unsigned long));
+    for (int number = 32; number < 34; number++)
+        syscall(SYS_rt_sigaction, number, action, NULL, sizeof(unsigned long));
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

@@ -23,6 +23,13 @@ enum Path {
         }
     }
 
+    /// Which file stands at a path: its device and number. Nil: none.
+    static func identity(_ path: String) -> [UInt64]? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return [UInt64(status.st_dev), UInt64(status.st_ino)]
+    }
+
     static func size(_ path: String) -> Int? {
         guard case .file(let size, _) = entry(path) else { return nil }
         return size

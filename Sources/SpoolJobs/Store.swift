@@ -27,6 +27,7 @@ public final class Store {
     let connection: Connection
     private let gate: Gate?
     private let process = getpid()
+    private let identity: [UInt64]?
     private let pages: UnsafeMutablePointer<Int32>
     private var checkpointer: Connection?
     private var bells: [Bell: File] = [:]
@@ -49,6 +50,7 @@ public final class Store {
         pages = .allocate(capacity: 1)
         pages.initialize(to: 0)
         connection.countPages(into: pages)
+        identity = Path.identity(files.database)
     }
 
     deinit {
@@ -123,6 +125,10 @@ public final class Store {
         }
         return Store(files, connection, nil)
     }
+
+    /// Whether the file that is open still has its name. One that was removed or replaced can be used, but nobody else
+    /// sees it.
+    public var isInPlace: Bool { Path.identity(files.database) == identity }
 
     /// A statement, prepared once per store.
     func statement(_ sql: StaticString) throws(SpoolError) -> Statement {

@@ -200,12 +200,21 @@ public final class Supervisor {
             summary.count(result.settled, of: outcomes)
             try tell(.exchanged(Look(result, settled: outcomes.count, recovered: recovered, now)))
             claimed = []
-            if recover, state.held == 0 { try store.tidyLog() }
+            if recover, state.held == 0 { try beQuiet() }
         } catch {
             guard Self.mayPass(error) else { throw error }
             if state.exchangeFailures == 0 { say("\(error.message) Trying again.") }
             try tell(.exchangeFailed)
         }
+    }
+
+    /// Once a second, while there is nothing to do.
+    private func beQuiet() throws(SpoolError) {
+        guard store.isInPlace else {
+            throw .notAStore(
+                path: store.files.database, why: "was removed or replaced while the worker waited")
+        }
+        try store.tidyLog()
     }
 
     /// Errors after which nothing was changed and another try may succeed.

@@ -215,6 +215,16 @@ import Testing
         #expect(try end(worker).status == 0)
     }
 
+    @Test("a worker whose file was removed says so and ends: nobody would see what it does")
+    func removed() throws {
+        bench.spool("init")
+        let worker = try start("-j", "1")
+        #expect(eventually { bench.spool("workers", "--json").text.contains("pid") })
+        _ = bench.shell("rm '\(bench.file)'")
+        #expect(eventually { !worker.isRunning })
+        #expect(worker.terminationStatus == 65)
+    }
+
     @Test("two workers on one file run each job once")
     func two() throws {
         _ = bench.shell("seq 200 | spool put --each -- sh -c 'echo {} >> ran'")

@@ -13,7 +13,8 @@ pid_t spool_fork(void);
 
 /// Forks twice, so that the new process is adopted by the nearest subreaper above the caller, and runs `body` there on
 /// a fresh thread (a forked main thread keeps the thread id that locks of the Swift runtime have cached). The process
-/// is killed when the one that adopted it dies. ps shows it as `name`, 15 bytes. `body` must not return. Only from a process with one thread.
+/// is killed when the one that adopted it dies. ps shows it as `name`, 15 bytes. `body` must not return. Only from a
+/// process with one thread.
 int spool_fork_adopted(const char *name, void (*body)(void *), void *context);
 
 /// Forks, and runs `body` in the child on a fresh thread; the child is killed when the calling thread ends. Returns the
