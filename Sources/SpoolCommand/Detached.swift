@@ -42,7 +42,7 @@ enum Detached {
         setsid()
         redirect(to: log(directory, getpid()))
         let say: (String) -> Void = { text in
-            _ = Descriptor.write(Array("\(Times.rfc3339(.now())) \(text)\n".utf8), to: 2)
+            _ = Descriptor.write(Array("\(UnixTime.now().rfc3339) \(text)\n".utf8), to: 2)
         }
         do throws(SpoolError) {
             let supervisor = try Supervisor(options, say: say)

@@ -26,7 +26,7 @@ struct JSONObject {
 
     /// RFC 3339 with milliseconds.
     mutating func set(_ key: String, _ value: UnixTime?) {
-        set(key, value.map(Times.rfc3339))
+        set(key, value.map(\.rfc3339))
     }
 
     /// Whole milliseconds.

@@ -3,6 +3,7 @@
 private import CSpool
 private import Glibc
 internal import SpoolJobs
+private import SpoolProcesses
 internal import SpoolThreads
 
 enum Places {
@@ -13,7 +14,7 @@ enum Places {
 
     /// Directory and environment as --cwd, --env and --clean-env make them.
     static func current(_ arguments: PutArguments) throws(SpoolError) -> Place {
-        var variables = arguments.has(.cleanEnvironment) ? [] : Environment.variables()
+        var variables = arguments.has(.cleanEnvironment) ? [] : Command.currentEnvironment()
         variables.removeAll { name($0).map(ofOneRun.contains) ?? true }
         for variable in arguments.variables { try set(variable, in: &variables) }
         return Place(

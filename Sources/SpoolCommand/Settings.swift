@@ -54,15 +54,4 @@ enum Environment {
         guard let value = getenv(name), value.pointee != 0 else { return nil }
         return String(cString: value)
     }
-
-    /// Every variable as `NAME=value`, byte for byte.
-    static func variables() -> [[UInt8]] {
-        var variables: [[UInt8]] = []
-        var next = environ
-        while let pointer = next.pointee {
-            variables.append(Array(UnsafeRawBufferPointer(start: pointer, count: strlen(pointer))))
-            next += 1
-        }
-        return variables
-    }
 }

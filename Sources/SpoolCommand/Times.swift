@@ -28,15 +28,6 @@ enum Times {
         return time
     }
 
-    /// RFC 3339, UTC, milliseconds.
-    static func rfc3339(_ time: UnixTime) -> String {
-        let (seconds, rest) = split(time)
-        var clock = tm()
-        var stamp = time_t(seconds)
-        gmtime_r(&stamp, &clock)
-        return date(clock) + "T" + clockTime(clock) + "." + padded(Int(rest / 1000), 3) + "Z"
-    }
-
     /// Local time for people: "21:43" on the same day, else with the date; seconds when asked for.
     static func local(_ time: UnixTime, now: UnixTime, seconds: Bool = false) -> String {
         let clock = localClock(time)

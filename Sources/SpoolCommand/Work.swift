@@ -101,7 +101,7 @@ struct Work: SpoolSubcommand {
     private func program() throws(SpoolError) -> String? {
         guard let exec else { return nil }
         do throws(Command.Failure) {
-            try Command([Array(exec.utf8)], environment: Environment.variables()).find()
+            try Command([Array(exec.utf8)], environment: Command.currentEnvironment()).find()
         } catch {
             throw .usage(
                 "--exec: \(error.reason).",

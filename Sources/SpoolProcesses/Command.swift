@@ -137,6 +137,19 @@ extension Command {
     private static let defaultPath = Array("/usr/local/bin:/usr/bin:/bin".utf8)
     private static let slash = UInt8(ascii: "/")
 
+    /// The variables of this process, `NAME=value` each, byte for byte.
+    public static func currentEnvironment() -> [[UInt8]] {
+        var variables: [[UInt8]] = []
+        var next = environ
+        while let variable = next.pointee {
+            variables.append(
+                Array(UnsafeBufferPointer(start: variable, count: strlen(variable))).map(
+                    UInt8.init(bitPattern:)))
+            next += 1
+        }
+        return variables
+    }
+
     /// Looks for its program without starting it.
     /// - Throws: ``Failure`` as a shell would say it: not there, or not executable.
     public func find() throws(Failure) {

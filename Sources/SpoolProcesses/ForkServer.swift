@@ -49,7 +49,8 @@ public struct ForkServer: Sendable {
         let (ours, theirs) = try Descriptor.sockets(packets: true).release()
         let input = Descriptor(owning: theirs)
         let command = Command(
-            [Array(executable.utf8), Array(argument.utf8)], environment: currentEnvironment())
+            [Array(executable.utf8), Array(argument.utf8)],
+            environment: Command.currentEnvironment())
         let running: RunningCommand
         do {
             running = try command.start(
@@ -97,18 +98,6 @@ public struct ForkServer: Sendable {
     public func close() {
         Glibc.close(socket)
         Glibc.close(pidDescriptor)
-    }
-
-    private static func currentEnvironment() -> [[UInt8]] {
-        var variables: [[UInt8]] = []
-        var next = environ
-        while let variable = next.pointee {
-            variables.append(
-                Array(UnsafeBufferPointer(start: variable, count: strlen(variable))).map(
-                    UInt8.init(bitPattern:)))
-            next += 1
-        }
-        return variables
     }
 }
 

@@ -56,7 +56,7 @@ public final class Supervisor {
         (slots, slotsFile) = try SlotPage.make()
         server = try ForkServer.start(executable: executable, slots: slotsFile)
         store = try Store.open(options.file, .create)
-        let name = options.name ?? "\(Self.host()):\(getpid())"
+        let name = options.name ?? JobStore.processName()
         owner = try store.register(
             name: name, consumers: options.consumers, queues: options.queues, now: .now())
         bell = try Doorbell(.arrived, of: store)
@@ -88,12 +88,6 @@ public final class Supervisor {
         let descriptor = spool_signal_descriptor(numbers, Int32(numbers.count))
         guard descriptor >= 0 else { throw .system(call: "signalfd", errno: -descriptor) }
         return descriptor
-    }
-
-    private static func host() -> String {
-        var name = [CChar](repeating: 0, count: 256)
-        gethostname(&name, name.count - 1)
-        return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     /// Works until it is asked to end or has nothing to do any more, as its options say.

@@ -28,7 +28,7 @@ import Testing
         let now = UnixTime(microseconds: 1_790_000_000_000_000)
         for text in ["2026-11-25T09:00:00Z", "2026-11-25T10:30:00+01:30", "2026-11-25t09:00z"] {
             let time = try Times.parse(text, option: "--at", now: now)
-            #expect(Times.rfc3339(time) == "2026-11-25T09:00:00.000Z")
+            #expect(time.rfc3339 == "2026-11-25T09:00:00.000Z")
         }
         let exact = try Times.parse("2026-11-25T09:00:00.1234567Z", option: "--at", now: now)
         #expect(exact.microseconds % 1_000_000 == 123_456)

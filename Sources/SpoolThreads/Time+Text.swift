@@ -1,12 +1,11 @@
-// TimeText.swift - times and durations as commands and error lines show them.
-
-internal import SpoolThreads
+// Time+Text.swift - times and durations as commands, JSON and error lines show them.
 
 extension UnixTime {
     /// RFC 3339 in UTC with milliseconds. After Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-    var rfc3339: String {
+    public var rfc3339: String {
         let second: Int64 = 1_000_000
-        let days = Int64((Double(microseconds) / 86_400e6).rounded(.down))
+        let (whole, rest) = microseconds.quotientAndRemainder(dividingBy: 86_400 * second)
+        let days = rest < 0 ? whole - 1 : whole
         let ofDay = microseconds - days * 86_400 * second
         let shifted = days + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
@@ -27,7 +26,7 @@ extension UnixTime {
 
 extension Duration {
     /// As it is typed: 5m, 1h30m, 90s is 1m30s, 250ms.
-    var typed: String {
+    public var typed: String {
         let milliseconds = microseconds / 1000
         guard milliseconds % 1000 == 0 else {
             return milliseconds < 1000 ? "\(milliseconds)ms" : "\(Double(milliseconds) / 1000)s"
