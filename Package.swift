@@ -62,9 +62,15 @@ let package = Package(
             name: "SpoolJobsTests",
             dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"],
             swiftSettings: strict),
+        .target(name: "CFaultDisk", dependencies: ["CSQLite"], path: "Tests/CFaultDisk"),
+        .executableTarget(
+            name: "PowerCutRig", dependencies: ["CFaultDisk", "SpoolJobs", "SpoolThreads"],
+            path: "Tests/PowerCutRig", swiftSettings: strict),
         .testTarget(
             name: "KillTests",
-            dependencies: ["SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers"],
+            dependencies: [
+                "SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers", "PowerCutRig",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "SpoolCommandTests", dependencies: ["SpoolCommand", "SpoolJobs", "SpoolThreads"],

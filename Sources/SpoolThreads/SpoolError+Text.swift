@@ -57,6 +57,8 @@ extension SpoolError: CustomStringConvertible {
         case .diskFull: "Free some space and try again; nothing that was acknowledged is lost."
         case .locked:
             "Try again; a program that keeps a transaction open for seconds is in the way."
+        case .system("inotify_init1", EMFILE):
+            "This user waits in too many programs. Raise it:  sysctl fs.inotify.max_user_instances=1024"
         case .outcomeUnknown: "Look with  spool list  before you put it again."
         default: nil
         }

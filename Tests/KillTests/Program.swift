@@ -39,9 +39,9 @@ final class Program {
         process.waitUntilExit()
     }
 
-    /// Waits for its end, at most two minutes. Returns the exit status, or minus the signal.
-    func wait() throws -> Int32 {
-        let deadline = Deadline(after: .seconds(120))
+    /// Waits for its end, at most so long. Returns the exit status, or minus the signal.
+    func wait(minutes: Int = 2) throws -> Int32 {
+        let deadline = Deadline(after: .seconds(60 * minutes))
         while process.isRunning {
             guard !deadline.isPast else {
                 kill()
@@ -79,8 +79,12 @@ final class Scratch: Sendable {
     let directory: String
     var path: String { directory + "/jobs.db" }
 
-    init() throws {
-        directory = NSTemporaryDirectory() + "spool-kill-" + UUID().uuidString
+    /// - Parameter inMemory: Where nothing has to survive, if the system has such a place.
+    init(inMemory: Bool = false) throws {
+        let memory = "/dev/shm"
+        let isThere = FileManager.default.isWritableFile(atPath: memory)
+        let parent = inMemory && isThere ? memory + "/" : NSTemporaryDirectory()
+        directory = parent + "spool-kill-" + UUID().uuidString
         try FileManager.default.createDirectory(
             atPath: directory, withIntermediateDirectories: true)
     }

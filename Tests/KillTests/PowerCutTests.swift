@@ -1,0 +1,35 @@
+// PowerCutTests.swift - rig P: the power is cut at every instant (Tests/PowerCutRig does it and counts).
+
+import Foundation
+import SpoolThreads
+import Testing
+
+@Suite("A power cut", .timeLimit(.minutes(30))) struct PowerCutTests {
+    let seed = UInt64.random(in: 1...UInt64.max)
+
+    func cut(_ more: String...) throws -> (status: Int32, said: String) {
+        let scratch = try Scratch(inMemory: true)
+        let rig = try Program(
+            "PowerCutRig",
+            [scratch.directory, String(Rounds.count(30)), "1", String(seed)] + more,
+            in: scratch.directory)
+        return (try rig.wait(minutes: 20), rig.printed)
+    }
+
+    @Test(
+        "P, D1, D2, D3: loses nothing that was acknowledged, at any instant, whatever the disk had not synced"
+    )
+    func losesNothing() throws {
+        let (status, said) = try cut()
+        #expect(status == 0, "\(said)")
+        #expect(
+            said.contains(
+                " power cuts, 0 lost acknowledged puts, 0 lost acknowledged ends, 0 unsound files"))
+    }
+
+    @Test("P: the rig notices when the log is not synced before a put is acknowledged")
+    func rigBites() throws {
+        let (status, said) = try cut("forget")
+        #expect(status == 1 && !said.contains(" 0 lost acknowledged puts"), "\(said)")
+    }
+}
