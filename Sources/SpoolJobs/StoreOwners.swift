@@ -66,7 +66,9 @@ extension Store {
     /// - Returns: How many jobs came back.
     @discardableResult
     public func recover(now: UnixTime) throws(SpoolError) -> Int {
-        guard try !deadOwners().isEmpty else { return 0 }
+        let dead = try deadOwners()
+        guard !dead.isEmpty else { return 0 }
+        for owner in dead { Leftovers.end(try claims(of: owner).map(\.claim), of: files.database) }
         return try write("taking back a dead worker's jobs") { () throws(SpoolError) in
             var count = 0
             for owner in try deadOwners() {
@@ -85,16 +87,24 @@ extension Store {
         return owners.filter { !lives.isAlive($0) }
     }
 
+    private func claims(
+        of owner: Int64
+    ) throws(SpoolError) -> [(claim: Claim, started: UnixTime)] {
+        let select = try statement("SELECT id, attempt, started FROM running WHERE owner = ?1")
+        select.bind(1, owner)
+        var claims: [(claim: Claim, started: UnixTime)] = []
+        while try select.step() {
+            let claim = Claim(job: select.int(0), attempt: Int(select.int(1)), owner: owner)
+            claims.append((claim, UnixTime(microseconds: select.int(2))))
+        }
+        return claims
+    }
+
     private func end(
         _ owner: Int64, _ verdict: Verdict, error: String?, _ now: UnixTime
     ) throws(SpoolError) -> Int {
-        let select = try statement("SELECT id, attempt, started FROM running WHERE owner = ?1")
-        select.bind(1, owner)
-        var outcomes: [Outcome] = []
-        while try select.step() {
-            let claim = Claim(job: select.int(0), attempt: Int(select.int(1)), owner: owner)
-            let run = Run(started: UnixTime(microseconds: select.int(2)), ended: now, error: error)
-            outcomes.append(Outcome(claim, verdict, run))
+        let outcomes = try claims(of: owner).map { (claim, started) in
+            Outcome(claim, verdict, Run(started: started, ended: now, error: error))
         }
         let asked = try cancellationsByJob()
         var tally: Tally = [:]

@@ -12,6 +12,8 @@ public import SpoolThreads
 public struct ForkServer: Sendable {
     /// First argument of the program that makes it a fork server.
     public static let argument = "__fork-server"
+    /// The call of a `system` error when the server is gone.
+    public static let sending = "send to the fork server"
 
     /// A fork that failed.
     public struct Refusal: Hashable, Sendable {
@@ -61,7 +63,7 @@ public struct ForkServer: Sendable {
         }
         var nothing: UInt8 = 0
         let status = spool_send_packet(ours, &nothing, 1, slots)
-        guard status == 0 else { throw .system(call: "send to the fork server", errno: -status) }
+        guard status == 0 else { throw .system(call: Self.sending, errno: -status) }
         return ForkServer(pid: running.pid, socket: ours, pidDescriptor: running.pidDescriptor)
     }
 
@@ -82,7 +84,7 @@ public struct ForkServer: Sendable {
         var request = Request(slot: slot)
         let status = spool_send_packet(
             socket, &request, MemoryLayout<Request>.size, descriptor)
-        guard status == 0 else { throw .system(call: "send to the fork server", errno: -status) }
+        guard status == 0 else { throw .system(call: Self.sending, errno: -status) }
     }
 
     /// The next fork that failed. Call it when `socket` is readable. Nil: the server has ended.

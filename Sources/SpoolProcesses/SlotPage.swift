@@ -12,7 +12,7 @@ public import SpoolThreads
 ///
 /// Safe from any process that maps it: each word is read and written atomically.
 public struct SlotPage: @unchecked Sendable {  // touched by atomic operations only
-    /// Most consumers of one worker.
+    /// Slots in a page: four times the consumers that a worker may have, so that none is used again soon.
     public static let limit = 4096
     private static let wordsPerSlot = 4
     private static let size = limit * wordsPerSlot * MemoryLayout<Int64>.size

@@ -150,6 +150,7 @@ public final class Consumer {
     private func end() -> Never {
         let group = slots.group(slot)
         if group > 1 { kill(-group, SIGKILL) }
+        slots.clear(slot)
         _exit(0)
     }
 }

@@ -8,6 +8,8 @@ internal import SpoolThreads
 /// Sends without waiting, reads what is there, and learns how the process ended.
 final class ConsumerLink {
     let slot: Int
+    /// Its place in the shared page, its own: one that was given up as it was born may still write there.
+    let cell: Int
     let socket: Int32
     /// Known since its hello.
     private(set) var pid: Int32?
@@ -19,8 +21,9 @@ final class ConsumerLink {
     private var writer = FrameWriter()
     private var places: Set<Int64> = []
 
-    init(slot: Int, owning socket: Int32, _ setup: ConsumerSetup) {
+    init(slot: Int, cell: Int, owning socket: Int32, _ setup: ConsumerSetup) {
         self.slot = slot
+        self.cell = cell
         self.socket = socket
         writer.put(setup)
     }

@@ -19,13 +19,19 @@ public enum Worker {
 }
 
 extension Supervisor {
-    func watchServer() throws(SpoolError) {
+    /// Watches a new server, and shares our lifeline with it. One that was killed meanwhile is lost again.
+    func adoptServer() throws(SpoolError) {
         guard let server else { return }
         try selector.register(server.socket, .read, token: Token.server)
+        do throws(SpoolError) {
+            try shareLifeline()
+        } catch {
+            try loseServer()
+        }
     }
 
     /// Our claims stay ours until the last consumer has ended, even if we die before it.
-    func shareLifeline() throws(SpoolError) {
+    private func shareLifeline() throws(SpoolError) {
         guard let server, let lifeline = store.lifeline else { return }
         try server.hold(lifeline)
     }
@@ -41,24 +47,31 @@ extension Supervisor {
         }
     }
 
+    /// The next cell in turn that no consumer has.
+    private func freeCell() -> Int {
+        let taken = Set(links.compactMap { $0?.cell })
+        repeat { lastCell = (lastCell + 1) % SlotPage.limit } while taken.contains(lastCell)
+        return lastCell
+    }
+
     private func startConsumer(_ slot: Int) throws(SpoolError) {
         let server = try livingServer()
         let (ours, theirs) = try Descriptor.sockets(packets: false).release()
         let end = Descriptor(owning: theirs)
-        slots.clear(slot)
-        let link = ConsumerLink(slot: slot, owning: ours, setup)
+        let link = ConsumerLink(slot: slot, cell: freeCell(), owning: ours, setup)
+        slots.clear(link.cell)
         links[slot] = link
         try selector.register(ours, .read, token: slot)
-        try server.fork(slot: slot, socket: end.number)
+        try server.fork(slot: link.cell, socket: end.number)
     }
 
     private func livingServer() throws(SpoolError) -> ForkServer {
         if let server { return server }
         let fresh = try ForkServer.start(executable: executable, slots: slotsFile)
         server = fresh
-        try watchServer()
-        try shareLifeline()
-        return fresh
+        try adoptServer()
+        guard let server else { throw .noWorker("the fork server was killed as it began") }
+        return server
     }
 
     private func report(_ error: SpoolError) { say("cannot start a consumer: \(error.message)") }
@@ -68,10 +81,11 @@ extension Supervisor {
         guard let server else { return }
         guard let refusal = server.refusal() else { return try loseServer() }
         report(.system(call: "fork", errno: refusal.errno))
-        guard let link = links[refusal.slot], link.pid == nil else { return }
+        let refused = links.lazy.compactMap { $0 }.first { $0.cell == refusal.slot }
+        guard let link = refused, link.pid == nil else { return }
         selector.unregister(link.socket)
-        links[refusal.slot] = nil
-        try tell(.forkFailed(slot: refusal.slot))
+        links[link.slot] = nil
+        try tell(.forkFailed(slot: link.slot))
     }
 
     /// The consumers live on: they are our children. One that was about to be born sees the end of its socket.
@@ -118,12 +132,12 @@ extension Supervisor {
     private func buryIfDead(_ link: ConsumerLink) throws(SpoolError) {
         guard link.isBuried, links[link.slot] === link else { return }
         let slot = link.slot
-        let group = slots.group(slot)
+        let group = slots.group(link.cell)
         if group > 1 { kill(-group, SIGKILL) }
         links[slot] = nil
         let cause = link.end.map { $0.reason ?? "it ended" } ?? "it never began"
-        try tell(.died(slot: slot, running: slots.job(slot), cause: cause, at: .now()))
-        slots.clear(slot)
+        try tell(.died(slot: slot, running: slots.job(link.cell), cause: cause, at: .now()))
+        slots.clear(link.cell)
     }
 
     /// Lets every child go. Whatever a consumer still runs ends with it.
@@ -134,7 +148,7 @@ extension Supervisor {
                 ProcessEnd.reap(pid)
             }
             // After its consumer, which could have begun another command.
-            let group = slots.group(link.slot)
+            let group = slots.group(link.cell)
             if group > 1 { kill(-group, SIGKILL) }
         }
         links = []

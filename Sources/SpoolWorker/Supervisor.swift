@@ -27,6 +27,7 @@ public final class Supervisor {
     let say: (String) -> Void
     var server: ForkServer?
     var links: [ConsumerLink?]
+    var lastCell = -1
     var state: SupervisorState
     var summary = WorkSummary()
     /// Children that ended before their hello was read.
@@ -54,7 +55,7 @@ public final class Supervisor {
         started = .now()
         signals = try Self.takeOverProcess()
         (slots, slotsFile) = try SlotPage.make()
-        server = try ForkServer.start(executable: executable, slots: slotsFile)
+        server = try Self.firstServer(executable, slotsFile)
         store = try Store.open(options.file, .create)
         let name = options.name ?? JobStore.processName()
         owner = try store.register(
@@ -90,12 +91,22 @@ public final class Supervisor {
         return descriptor
     }
 
+    /// One that was killed as it began is replaced when a consumer is needed.
+    private static func firstServer(
+        _ executable: String, _ slots: Int32
+    ) throws(SpoolError) -> ForkServer? {
+        do throws(SpoolError) {
+            return try ForkServer.start(executable: executable, slots: slots)
+        } catch .system(ForkServer.sending, _) {
+            return nil
+        }
+    }
+
     /// Works until it is asked to end or has nothing to do any more, as its options say.
     /// - Throws: What makes going on impossible: a damaged store, an unknown outcome. Its consumers end with it.
     public func run() throws(SpoolError) -> WorkSummary {
         defer { end() }
-        try watchServer()
-        try shareLifeline()
+        try adoptServer()
         while true {
             try turn()
             if isOver { break }

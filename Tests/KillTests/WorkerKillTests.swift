@@ -50,8 +50,11 @@ import Testing
         for id in 1...Int64(count) {
             let row = try store.job(id)
             let attempts = try store.attempts(of: id)
+            let isPoison = attempts.filter { $0.verdict == .consumerDied }.count >= 3
+            let story = attempts.map { "\($0.verdict?.name ?? "runs"): \($0.error ?? "")" }
             #expect(
-                row.state == .done || attempts.filter { $0.verdict == .consumerDied }.count >= 3)
+                row.state == .done || row.state == .dead && isPoison,
+                "job \(id) is \(row.state), \(story); seed \(seed)")
             let undone = attempts.dropLast().allSatisfy { $0.verdict != .done }
             #expect(undone, "X3: job \(id) was done twice; seed \(seed)")
             #expect(
@@ -116,6 +119,53 @@ import Testing
         }
         #expect([0, 1].contains(try worker.wait()), "\(worker.printed)")
         try verify(60)
+    }
+
+    @Test("K, R12: a fork server that is killed as it begins does not end its worker")
+    func forkServerAtOnce() throws {
+        for round in 0..<Rounds.count(10) {
+            try putJobs(2, seconds: "0")
+            let worker = try work("--until-empty")
+            var isKilled = false
+            while !isKilled, worker.isRunning {
+                for child in Children.of(worker.pid) {
+                    isKilled = Glibc.kill(child, SIGKILL) == 0
+                }
+            }
+            #expect(try worker.wait() == 0, "round \(round): \(worker.printed)")
+        }
+        try verify(2 * Rounds.count(10))
+    }
+
+    @Test(
+        "X1: what is left of a job whose worker and fork server were killed ends before the job runs again"
+    )
+    func leftovers() throws {
+        let stay = "sh -c 'echo $$ > \(scratch.directory)/inside; exec sleep 300'"
+        let leave = "setsid sh -c 'echo $$ > \(scratch.directory)/away; exec sleep 300' &"
+        let words = ["sh", "-c", "\(leave)\n\(stay)\ntrue"].map { Array($0.utf8) }
+        try Store.open(scratch.path, .create).put([NewJob(.command(words))], now: .now())
+        let worker = try work()
+        func pid(_ name: String) -> Int32? {
+            let text = try? String(contentsOfFile: scratch.directory + "/" + name, encoding: .utf8)
+            return text.flatMap { Int32($0.trimmingCharacters(in: .whitespacesAndNewlines)) }
+        }
+        let hasBegun = WaitFor.condition { pid("inside") != nil && pid("away") != nil }
+        #expect(hasBegun)
+        let (inside, away) = (try #require(pid("inside")), try #require(pid("away")))
+        Glibc.kill(worker.pid, SIGSTOP)
+        for child in Children.of(worker.pid) { Glibc.kill(child, SIGKILL) }
+        worker.kill()
+        #expect(Glibc.kill(inside, 0) == 0, "the rig is void: nothing was left")
+        let isReady = try WaitFor.condition {
+            try spool("list", "--ids", "state:ready").wait() == 0
+                && Store.open(scratch.path, .existing).job(1).state == .ready
+        }
+        #expect(isReady)
+        let isGone = WaitFor.condition { Children.commandLine(inside).isEmpty }
+        #expect(isGone)
+        #expect(Glibc.kill(away, 0) == 0, "what made a session of its own left its job on purpose")
+        Glibc.kill(away, SIGKILL)
     }
 
     @Test(

@@ -1,0 +1,58 @@
+// Leftovers.swift - ends what is left of jobs whose worker was killed together with everything that watched over it.
+//
+// A command dies with its consumer, and its children are killed by the worker, or by the fork server. When those were
+// killed too, children of the command may live on, and would overlap with the next run. They are found by what they were
+// given at their start: SPOOL_FILE, SPOOL_JOB_ID and SPOOL_ATTEMPT in their environment (proc(5)). A process that made a
+// session of its own left its job on purpose, and is let alone.
+
+private import Glibc
+private import SpoolThreads
+
+enum Leftovers {
+    /// Kills the processes of these attempts of jobs of one store, and returns when none is left that we may see.
+    static func end(_ attempts: [Claim], of database: String) {
+        guard !attempts.isEmpty else { return }
+        let file = entry("SPOOL_FILE", database)
+        let jobs = attempts.map {
+            (entry("SPOOL_JOB_ID", String($0.job)), entry("SPOOL_ATTEMPT", String($0.attempt)))
+        }
+        // A process may have started another one while we looked.
+        for _ in 0..<20 {
+            let found = Path.names(in: "/proc").compactMap { Int32($0) }.filter { process in
+                guard isOfItsJob(process), let variables = environment(of: process) else {
+                    return false
+                }
+                return variables.contains(file)
+                    && jobs.contains { variables.contains($0.0) && variables.contains($0.1) }
+            }
+            guard !found.isEmpty else { return }
+            for process in found { kill(process, SIGKILL) }
+            Pause.briefly(upTo: .milliseconds(1))
+        }
+    }
+
+    private static func entry(_ name: String, _ value: String) -> ArraySlice<UInt8> {
+        Array("\(name)=\(value)".utf8)[...]
+    }
+
+    /// A job's process group is in the session of its worker; what left the job leads a session of its own.
+    private static func isOfItsJob(_ process: Int32) -> Bool {
+        let (group, session) = (getpgid(process), getsid(process))
+        return group > 1 && session >= 0 && group != session
+    }
+
+    /// Nil: it has gone, or is not ours to look at.
+    private static func environment(of process: Int32) -> Set<ArraySlice<UInt8>>? {
+        let file = open("/proc/\(process)/environ", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 16384)
+        while true {
+            let count = read(file, &piece, piece.count)
+            guard count > 0 else { break }
+            bytes += piece[..<count]
+        }
+        return bytes.isEmpty ? nil : Set(bytes.split(separator: 0))
+    }
+}
