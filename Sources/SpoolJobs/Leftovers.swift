@@ -1,9 +1,10 @@
-// Leftovers.swift - ends what is left of jobs whose worker was killed together with everything that watched over it.
+// Leftovers.swift - ends what is left of jobs whose worker was killed with everything that watched over it.
 //
-// A command dies with its consumer, and its children are killed by the worker, or by the fork server. When those were
-// killed too, children of the command may live on, and would overlap with the next run. They are found by what they were
-// given at their start: SPOOL_FILE, SPOOL_JOB_ID and SPOOL_ATTEMPT in their environment (proc(5)). A process that made a
-// session of its own left its job on purpose, and is let alone.
+// A command dies with its consumer, and its children are killed by the worker, or by the fork server.
+// When those were killed too, children of the command may live on, and would overlap with the next run.
+// They are found by what they were given at their start: SPOOL_FILE, SPOOL_JOB_ID and SPOOL_ATTEMPT in
+// their environment (proc(5)). A process that made a session of its own left its job on purpose, and is
+// let alone.
 
 private import Glibc
 private import SpoolThreads
