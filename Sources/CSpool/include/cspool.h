@@ -20,3 +20,10 @@ int spool_byte_is_locked(int fd, int64_t offset);
 
 /// Names the calling thread for ps and debuggers; 15 bytes are kept. See prctl(2), PR_SET_NAME.
 void spool_name_thread(const char *name);
+
+/// Sleeps while the 32 bits at `word` are `seen`, at most until `deadline` (nanoseconds of CLOCK_MONOTONIC; UINT64_MAX
+/// never comes). May return early: look again. Threads of one process only. See futex(2).
+void spool_futex_wait(const void *word, uint32_t seen, uint64_t deadline);
+
+/// Wakes one thread that sleeps on `word`.
+void spool_futex_wake(const void *word);
