@@ -76,6 +76,14 @@ let package = Package(
             name: "KillTests",
             dependencies: ["SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers"],
             swiftSettings: strict),
+        .testTarget(
+            name: "SpoolCommandTests", dependencies: ["SpoolCommand", "SpoolJobs", "SpoolThreads"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SpoolWorkerTests", dependencies: ["SpoolWorker", "SpoolJobs", "SpoolThreads"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SpoolThreadsTests", dependencies: ["SpoolThreads"], swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
 )

@@ -1,16 +1,18 @@
-// futex.c - sleeping on a word of memory until somebody changes it; the Glibc module has no futex.
+// futex.c - sleeping on a word of memory. See futex(2).
 #define _GNU_SOURCE
 #include "cspool.h"
-#include <limits.h>
+#include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-void spool_futex_wait(const void *word, uint32_t seen, uint64_t deadline) {
-    struct timespec time = {.tv_sec = (time_t)(deadline / 1000000000), .tv_nsec = (long)(deadline % 1000000000)};
-    syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, seen, deadline == UINT64_MAX ? NULL : &time, NULL,
-            FUTEX_BITSET_MATCH_ANY);
+int spool_futex_wait(uint32_t *word, uint32_t expected, int64_t nanoseconds) {
+    struct timespec limit = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+    long status = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, nanoseconds < 0 ? NULL : &limit, NULL, 0);
+    return status < 0 && errno == ETIMEDOUT ? 0 : 1;
 }
 
-void spool_futex_wake(const void *word) { syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1); }
+void spool_futex_wake(uint32_t *word, int count) {
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}

@@ -9,8 +9,12 @@ int spool_lock_byte(int fd, int64_t offset, int type) {
     return fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-int spool_byte_is_locked(int fd, int64_t offset) {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = 1};
+static int range_is_locked(int fd, int64_t offset, int64_t length) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = offset, .l_len = length};
     if (fcntl(fd, F_OFD_GETLK, &lock)) return -1;
     return lock.l_type != F_UNLCK;
 }
+
+int spool_byte_is_locked(int fd, int64_t offset) { return range_is_locked(fd, offset, 1); }
+
+int spool_any_byte_is_locked(int fd) { return range_is_locked(fd, 0, 0); }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -73,6 +74,19 @@ pid_t spool_fork_child(void (*body)(void *), void *context) {
     run_on_fresh_thread(body, context);
 }
 
+void spool_close_elsewhere(int descriptor) {
+    int ends[2];
+    if (!pipe2(ends, O_CLOEXEC) && fork() == 0) {
+        dup2(descriptor, 0);
+        dup2(ends[0], 1);
+        syscall(SYS_close_range, 2, ~0u, 0);
+        char nothing;
+        while (read(1, &nothing, 1) < 0 && errno == EINTR) {}
+        _exit(0);
+    }
+    close(descriptor);
+}
+
 int spool_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) ? -errno : 0; }
 
 int spool_is_ignored(int signal) {
@@ -103,8 +117,10 @@ void spool_reset_signals(void) {
 static int become_program(void *argument) {
     struct child *child = argument;
     struct spool_spawn *spawn = child->spawn;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != child->parent) _exit(125);
+    if (!spawn->outlives) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != child->parent) _exit(125);
+    }
     setpgid(0, 0);
     if (spawn->pid_word) spool_store(spawn->pid_word, getpid());
     if (spawn->directory && chdir(spawn->directory)) {
@@ -141,6 +157,15 @@ pid_t spool_start(struct spool_spawn *spawn) {
     close(spawn->pidfd);
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {}
     return -child.error;
+}
+
+int spool_wait_gone(pid_t pid, int milliseconds) {
+    int descriptor = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (descriptor < 0) return errno == ESRCH;
+    struct pollfd event = {descriptor, POLLIN, 0};
+    int count = poll(&event, 1, milliseconds);
+    close(descriptor);
+    return count > 0;
 }
 
 static void describe(int status, const struct rusage *usage, struct spool_end *end) {

@@ -9,119 +9,124 @@ internal import SpoolThreads
 /// Work on a store, asked for by any thread and done by whichever thread leads.
 final class GroupCommit: @unchecked Sendable {  // behind its lock; the store is the leader's
     private let lock = Lock()
-    private let changed: Condition
     private let store: Store
     private var waiting: [Request] = []
     private var isLed = false
-    private var hasCommitter = false
 
-    init(_ store: Store) {
-        self.store = store
-        changed = Condition(lock)
-    }
+    init(_ store: Store) { self.store = store }
 
     /// What one caller wants done, and how it ended.
     private final class Request: @unchecked Sendable {  // one thread has it at a time
         let isReading: Bool
         let perform: (Store) throws(SpoolError) -> Void
-        let finish: ((SpoolError?) -> Void)?
+        /// Whoever waits: a thread of its own, or a task.
+        let parker = Parker()
+        let resume: (@Sendable (SpoolError?) -> Void)?
         var error: SpoolError?
-        var isDone = false
 
         init(
-            _ isReading: Bool, _ perform: @escaping (Store) throws(SpoolError) -> Void,
-            finish: ((SpoolError?) -> Void)?
+            _ isReading: Bool, resume: (@Sendable (SpoolError?) -> Void)?,
+            _ perform: @escaping (Store) throws(SpoolError) -> Void
         ) {
             self.isReading = isReading
+            self.resume = resume
             self.perform = perform
-            self.finish = finish
         }
     }
 
-    /// Runs `body` in a transaction shared with what other threads want at the moment, and returns when it is on disk.
-    /// An error undoes the whole transaction, so that `body` checks what can be checked before it writes.
+    private enum Word {
+        static let done: UInt32 = 1
+        static let lead: UInt32 = 2
+    }
+
+    /// Runs `body` in a transaction shared with what other threads want at the moment, and returns when
+    /// it is on disk. An error undoes the whole transaction, so that `body` checks what can be checked
+    /// before it writes.
     /// - Parameter reading: It writes nothing, and needs no transaction of its own.
     func perform<Value>(
         reading: Bool = false, _ body: @escaping (Store) throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
         let box = Box<Value>()
-        let request = Request(
-            reading, { store throws(SpoolError) in box.value = try body(store) }, finish: nil)
-        lock.withLock {
-            waiting.append(request)
-            while !request.isDone, isLed { changed.wait() }
-            if !request.isDone { isLed = true }
+        let request = Request(reading, resume: nil) { store throws(SpoolError) in
+            box.value = try body(store)
         }
-        // Only the thread that made itself leader gets here with its request undone.
-        if !request.isDone { lead() }
-        if let error = request.error { throw error }
-        guard let value = box.value else {
-            preconditionFailure("a request that was done has a value")
-        }
-        return value
+        if enlist(request) || request.parker.wait() == Word.lead { lead() }
+        return try box.take(request.error)
     }
 
-    /// As ``perform(_:)`` for tasks: no thread of the cooperative pool is blocked.
+    /// As ``perform(reading:_:)`` for tasks: no thread of the cooperative pool is blocked.
     func perform<Value: Sendable>(
         reading: Bool = false, _ body: @escaping @Sendable (Store) throws(SpoolError) -> Value
     ) async throws(SpoolError) -> Value {
-        try startCommitter()
         let box = Box<Value>()
         let error = await withCheckedContinuation { continuation in
-            let request = Request(
-                reading, { store throws(SpoolError) in box.value = try body(store) },
-                finish: { continuation.resume(returning: $0) })
-            lock.withLock {
-                waiting.append(request)
-                changed.notifyAll()
+            let request = Request(reading, resume: { continuation.resume(returning: $0) }) {
+                store throws(SpoolError) in box.value = try body(store)
             }
+            if enlist(request) { leadElsewhere() }
         }
-        if let error { throw error }
-        guard let value = box.value else {
-            preconditionFailure("a request that was done has a value")
-        }
-        return value
+        return try box.take(error)
     }
 
     private final class Box<Value>: @unchecked Sendable {  // read after the leader is done
         var value: Value?
-    }
 
-    /// Tasks have no thread that could lead: one of ours waits for their requests.
-    private func startCommitter() throws(SpoolError) {
-        let isFirst = lock.withLock {
-            defer { hasCommitter = true }
-            return !hasCommitter
-        }
-        guard isFirst else { return }
-        try Thread.detach("spool commit") { [weak self] in
-            while let self { self.leadWhenNeeded() }
+        func take(_ error: SpoolError?) throws(SpoolError) -> Value {
+            if let error { throw error }
+            guard let value else { preconditionFailure("a request that was done has a value") }
+            return value
         }
     }
 
-    private func leadWhenNeeded() {
-        let isLeader = lock.withLock {
-            if waiting.isEmpty || isLed { changed.wait(until: Deadline(after: .seconds(1))) }
-            guard !waiting.isEmpty, !isLed else { return false }
+    /// Lines up. True: nobody leads, so the caller must.
+    private func enlist(_ request: Request) -> Bool {
+        lock.withLock {
+            waiting.append(request)
+            guard !isLed else { return false }
             isLed = true
             return true
         }
-        if isLeader { lead() }
     }
 
-    /// Commits everything that waits, then lets another thread lead.
+    /// Leads on a thread of our own. Without one the tasks that wait are told why.
+    private func leadElsewhere() {
+        do throws(SpoolError) {
+            try Thread.detach("spool commit") { self.lead() }
+        } catch {
+            let batch = lock.withLock {
+                isLed = false
+                defer { waiting.removeAll() }
+                return waiting
+            }
+            for request in batch {
+                request.error = error
+                finish(request)
+            }
+        }
+    }
+
+    /// Commits everything that waits, then lets another one lead: a thread that waits, if there is one.
     private func lead() {
         let batch = lock.withLock {
             defer { waiting.removeAll(keepingCapacity: true) }
             return waiting
         }
         commit(batch)
-        lock.withLock {
-            for request in batch { request.isDone = true }
-            isLed = false
-            changed.notifyAll()
+        let next = lock.withLock { () -> Request? in
+            isLed = !waiting.isEmpty
+            return waiting.first { $0.resume == nil } ?? waiting.first
         }
-        for request in batch { request.finish?(request.error) }
+        for request in batch { finish(request) }
+        guard let next else { return }
+        if next.resume == nil { next.parker.tell(Word.lead) } else { leadElsewhere() }
+    }
+
+    private func finish(_ request: Request) {
+        if let resume = request.resume {
+            resume(request.error)
+        } else {
+            request.parker.tell(Word.done)
+        }
     }
 
     private func commit(_ batch: [Request]) {

@@ -136,6 +136,9 @@ public final class Joiner {
         }
     }
 
+    /// Ends its use by a command that is about to end: see ``Doorbell/closeElsewhere()``.
+    public func closeElsewhere() { bell.closeElsewhere() }
+
     /// Jobs among those joined that ended dead, or were cancelled while it waited; newest first, at most `limit`.
     /// For queues these are the dead ones that the queue still holds, whenever they died.
     public func failures(limit: Int) throws(SpoolError) -> [Int64] {

@@ -43,7 +43,8 @@ final class Connection {
         sqlite3_busy_handler(handle, { _, tries in Connection.waitForGuest(tries) }, nil)
         try execute(
             "PRAGMA synchronous=EXTRA; PRAGMA secure_delete=OFF; PRAGMA temp_store=MEMORY;"
-                + "PRAGMA cache_size=-16384; PRAGMA foreign_keys=OFF")
+                + "PRAGMA cache_size=-16384; PRAGMA foreign_keys=OFF;"
+                + "PRAGMA journal_size_limit=33554432")
     }
 
     private static func configureOnce() { _ = configured }

@@ -26,6 +26,7 @@ public final class Store {
     public let files: StoreFiles
     let connection: Connection
     private let gate: Gate?
+    private let process = getpid()
     private let pages: UnsafeMutablePointer<Int32>
     private var checkpointer: Connection?
     private var bells: [Bell: File] = [:]
@@ -34,8 +35,12 @@ public final class Store {
     var lives: Lives?
     var places: [Place: Int64] = [:]
 
-    /// A commit that leaves more pages than this in the WAL is followed by a checkpoint: 16 MiB.
-    public var checkpointPages: Int32 = 4096
+    /// A commit that leaves more pages than this in the WAL is followed by a checkpoint, unless a worker
+    /// lives that will see to it: 1 MiB.
+    public var checkpointPages: Int32 = 256 { didSet { nextCheckpoint = checkpointPages } }
+    private var nextCheckpoint: Int32 = 256
+    /// Pages that a log may have while a worker lives and is busy: 16 MiB.
+    private static let longestLog: Int32 = 4096
 
     private init(_ files: StoreFiles, _ connection: Connection, _ gate: Gate?) {
         self.files = files
@@ -134,6 +139,7 @@ public final class Store {
     func write<Value>(
         _ doing: String, _ body: () throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
+        precondition(process == getpid(), "a store does not cross a fork: open it in the child")
         guard connection.isAutocommit else { return try body() }
         guard let gate else { throw .readOnly(path: files.database) }
         defer { ringAll() }
@@ -143,7 +149,7 @@ public final class Store {
         do throws(SpoolError) {
             let value = try body()
             try statement("COMMIT").run(doing)
-            try checkpointIfLong()
+            checkpointIfLong()
             return value
         } catch {
             places.removeAll()
@@ -153,11 +159,36 @@ public final class Store {
         }
     }
 
-    private func checkpointIfLong() throws(SpoolError) {
-        guard pages.pointee > checkpointPages else { return }
+    /// While a worker lives, short logs are left to its quiet moments: a checkpoint takes as long as
+    /// several commits, and a job that was just put would wait for it.
+    private func checkpointIfLong() {
+        guard pages.pointee > nextCheckpoint else { return }
+        if pages.pointee <= Store.longestLog, Lives.isAnybodyAlive(files.live) { return }
+        tidy()
+    }
+
+    /// For owners, in a moment in which nothing is to be done: copies the log into the database.
+    public func tidyLog() throws(SpoolError) {
+        guard pages.pointee > nextCheckpoint, let gate else { return }
+        try gate.enter()
+        defer { gate.leave() }
+        tidy()
+    }
+
+    private func tidy() {
         pages.pointee = 0
         // The commit stands: a checkpoint that fails is only put off until the next one.
         try? checkpoint()
+        if nextCheckpoint == checkpointPages { try? restartLog() }
+    }
+
+    /// Once all of the log was copied, the next write begins it anew. Whoever opens the store while
+    /// nobody else has reads the log up to its end: a write now keeps that short.
+    private func restartLog() throws(SpoolError) {
+        try statement("BEGIN IMMEDIATE").run("restarting its log")
+        try statement("UPDATE spool SET log_restarts = log_restarts + 1").run("restarting its log")
+        try statement("COMMIT").run("restarting its log")
+        pages.pointee = 0
     }
 
     /// The one checkpoint routine. Another connection holds the write lock meanwhile, so that no commit can race with
@@ -167,7 +198,9 @@ public final class Store {
         guard let other = checkpointer else { return }
         try other.execute("BEGIN IMMEDIATE")
         defer { try? other.execute("ROLLBACK") }  // nothing was written: there is nothing to lose
-        _ = try connection.checkpointPassive()
+        let (log, copied) = try connection.checkpointPassive()
+        // A reader that holds on to an old snapshot stops the copying: try again when there is more to gain.
+        nextCheckpoint = copied == log ? checkpointPages : Int32(clamping: log) + checkpointPages
     }
 
     // MARK: - Doorbells

@@ -59,7 +59,7 @@ extension Store {
         settled.reserveCapacity(outcomes.count)
         for outcome in outcomes {
             settled.append(
-                try settle(outcome, cancelling: asked[outcome.claim.job], now, random(), &tally))
+                try settle(outcome, cancelling: asked[outcome.claim.job], now, random, &tally))
         }
         let lanes = try lanes(adding: tally)
         let claimed =

@@ -91,8 +91,10 @@ final class Gate {
 }
 
 /// Which owners live: each holds the byte of its number in one file.
+///
+/// A lock belongs to the open file description: it ends with the last copy of `held`, in whichever process that is.
 final class Lives {
-    private let held: File
+    let held: File
     private let probe: File
 
     init(_ path: String) throws(SpoolError) {
@@ -108,6 +110,12 @@ final class Lives {
     }
 
     func end(_ owner: Int64) { _ = spool_lock_byte(held.descriptor, owner, Int32(F_UNLCK)) }
+
+    /// Whether any owner lives. Cheaper than opening all of it: no owner is looked up.
+    static func isAnybodyAlive(_ path: String) -> Bool {
+        guard let file = try? File.side(path) else { return false }  // then nobody has locked it
+        return spool_any_byte_is_locked(file.descriptor) == 1
+    }
 
     /// In doubt it lives: a job is late rather than run twice.
     func isAlive(_ owner: Int64) -> Bool { spool_byte_is_locked(probe.descriptor, owner) != 0 }

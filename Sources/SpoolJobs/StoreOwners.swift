@@ -33,6 +33,10 @@ extension Store {
         }
     }
 
+    /// The descriptor that keeps this store's owners alive, once one was registered. A process that holds a copy keeps
+    /// them alive too: give it to whoever must have ended before their jobs may run elsewhere.
+    public var lifeline: Int32? { lives?.held.descriptor }
+
     private func openLives() throws(SpoolError) -> Lives {
         if let lives { return lives }
         let opened = try Lives(files.live)
@@ -95,7 +99,7 @@ extension Store {
         let asked = try cancellationsByJob()
         var tally: Tally = [:]
         for outcome in outcomes {
-            _ = try settle(outcome, cancelling: asked[outcome.claim.job], now, 0, &tally)
+            _ = try settle(outcome, cancelling: asked[outcome.claim.job], now, { 0 }, &tally)
         }
         try apply(tally)
         let update = try statement("UPDATE owner SET ended = ?2 WHERE id = ?1 AND ended IS NULL")

@@ -42,13 +42,16 @@ extension Store {
     /// first), dead, cancelled, done (the newest first).
     public func jobs(_ filter: JobFilter) throws(SpoolError) -> [JobRow] {
         var rows: [JobRow] = []
-        try forEachJob(filter) { rows.append($0) }
+        try forEachJob(filter) { row throws(SpoolError) in
+            rows.append(row)
+            return true
+        }
         return rows
     }
 
-    /// As ``jobs(_:)``, one by one: a million rows need no memory.
+    /// As ``jobs(_:)``, one by one, until `body` says false: a million rows need no memory.
     public func forEachJob(
-        _ filter: JobFilter, _ body: (JobRow) -> Void
+        _ filter: JobFilter, _ body: (JobRow) throws(SpoolError) -> Bool
     ) throws(SpoolError) {
         let lanes = try lanes().filter { filter.lets($0) }
         let order: [State] = [.running, .retrying, .ready, .scheduled, .dead, .cancelled, .done]
@@ -57,8 +60,8 @@ extension Store {
             guard left > 0 else { return }
             try forEachID(state, lanes, filter) { (id) throws(SpoolError) in
                 guard let row = try row(id), filter.lets(row) else { return left > 0 }
-                body(row)
                 left -= 1
+                guard try body(row) else { left = 0; return false }
                 return left > 0
             }
         }

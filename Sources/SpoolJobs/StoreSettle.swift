@@ -13,7 +13,7 @@ struct Held {
 extension Store {
     /// Takes a claim back and puts the job where its verdict leads. Nil: the claim is not current, nothing changed.
     func settle(
-        _ outcome: Outcome, cancelling: Int?, _ now: UnixTime, _ random: Double,
+        _ outcome: Outcome, cancelling: Int?, _ now: UnixTime, _ random: () -> Double,
         _ tally: inout Tally
     ) throws(SpoolError) -> Move? {
         guard let held = try takeAway(outcome.claim) else { return nil }
@@ -44,14 +44,15 @@ extension Store {
     }
 
     private func decide(
-        _ outcome: Outcome, _ held: Held, _ isCancelling: Bool, _ now: UnixTime, _ random: Double
+        _ outcome: Outcome, _ held: Held, _ isCancelling: Bool, _ now: UnixTime,
+        _ random: () -> Double
     ) throws(SpoolError) -> Move {
         // A job that was done needs none of its facts: the page with its payload is left alone.
-        let policy =
-            outcome.verdict == .done ? Policy(retries: 0) : try facts(of: outcome.claim.job).policy
+        let isDone = outcome.verdict == .done
+        let policy = isDone ? Policy(retries: 0) : try facts(of: outcome.claim.job).policy
         return Move.settle(
             outcome.verdict, held.history, policy, cancelling: isCancelling, now: now,
-            random: random)
+            random: isDone ? 0 : random())
     }
 
     private func record(

@@ -16,6 +16,7 @@ public struct Command: Hashable, Sendable {
     /// Nil: where the caller stands.
     public var directory: [UInt8]?
 
+    /// Made from its parts.
     public init(_ words: [[UInt8]], environment: [[UInt8]], directory: [UInt8]? = nil) {
         self.words = words
         self.environment = environment
@@ -31,6 +32,7 @@ public struct Command: Hashable, Sendable {
         /// Processes, memory or descriptors were short: worth another try.
         public let isTemporary: Bool
 
+        /// Made from its parts.
         public init(exit: Int32, reason: String, isTemporary: Bool = false) {
             self.exit = exit
             self.reason = reason
@@ -40,10 +42,14 @@ public struct Command: Hashable, Sendable {
 
     /// What a program gets as its descriptors 0, 1 and 2.
     public struct Streams: Hashable, Sendable {
+        /// Becomes its standard input.
         public var input: Int32
+        /// Becomes its standard output.
         public var output: Int32
+        /// Becomes its standard error.
         public var error: Int32
 
+        /// Made from its parts.
         public init(input: Int32, output: Int32, error: Int32) {
             self.input = input
             self.output = output
@@ -51,25 +57,26 @@ public struct Command: Hashable, Sendable {
         }
     }
 
-    /// Starts the program. It is killed when the calling thread dies.
+    /// Starts the program. Unless it `outlives` the calling thread it is killed when that dies.
     /// - Parameter groupWord: Gets the number of its process group before the program begins.
     /// - Throws: ``Failure`` as a shell would say it.
     public func start(
-        _ streams: Streams, groupWord: UnsafeMutablePointer<Int64>? = nil
+        _ streams: Streams, groupWord: UnsafeMutablePointer<Int64>? = nil, outlives: Bool = false
     ) throws(Failure) -> RunningCommand {
         guard let name = words.first, !name.isEmpty else {
             throw Failure(exit: 127, reason: "command not found: ''")
         }
         let path = try resolve(name)
         do {
-            return try start(path, words, streams, groupWord)
+            return try start(path, words, streams, groupWord, outlives)
         } catch {
             guard case .exec(ENOEXEC) = error else { throw failure(name, error) }
         }
         // As execvp(3) does: a text without #! is a script of the shell.
         do {
             let shell = Array("/bin/sh".utf8)
-            return try start(shell, [shell, path] + words.dropFirst(), streams, groupWord)
+            return try start(
+                shell, [shell, path] + words.dropFirst(), streams, groupWord, outlives)
         } catch {
             throw failure(name, error)
         }
@@ -83,7 +90,7 @@ public struct Command: Hashable, Sendable {
 
     private func start(
         _ path: [UInt8], _ words: [[UInt8]], _ streams: Streams,
-        _ groupWord: UnsafeMutablePointer<Int64>?
+        _ groupWord: UnsafeMutablePointer<Int64>?, _ outlives: Bool
     ) throws(StartError) -> RunningCommand {
         let arguments = CStrings(words)
         let variables = CStrings(environment)
@@ -95,6 +102,7 @@ public struct Command: Hashable, Sendable {
         spawn.directory = directory == nil ? nil : UnsafePointer(places.pointers[1])
         (spawn.in, spawn.out, spawn.err) = (streams.input, streams.output, streams.error)
         spawn.pid_word = groupWord
+        spawn.outlives = outlives ? 1 : 0
         let pid = withExtendedLifetime((arguments, variables, places)) { spool_start(&spawn) }
         guard pid < 0 else { return RunningCommand(pid: pid, pidDescriptor: spawn.pidfd) }
         if spawn.failed_at_chdir != 0 { throw .directory(-pid) }
@@ -202,7 +210,9 @@ public struct ProcessEnd: Hashable, Sendable {
     public let exit: Int32?
     /// The signal that ended it.
     public let signal: Int32?
+    /// Processor time in user mode, its children included.
     public let userMicroseconds: Int64
+    /// Processor time in the kernel, its children included.
     public let systemMicroseconds: Int64
     /// Largest resident size, KiB.
     public let peakKiB: Int64

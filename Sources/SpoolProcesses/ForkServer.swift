@@ -15,10 +15,13 @@ public struct ForkServer: Sendable {
 
     /// A fork that failed.
     public struct Refusal: Hashable, Sendable {
+        /// Which consumer it is: 0 and up.
         public let slot: Int
+        /// Why it failed.
         public let errno: Int32
     }
 
+    /// The process id of the server.
     public let pid: Int32
     /// Readable when a fork failed or the server ended.
     public let socket: Int32
@@ -28,6 +31,9 @@ public struct ForkServer: Sendable {
         var slot: Int32
     }
 
+    /// Instead of a slot: a descriptor that the server shall hold as long as it lives.
+    private static let lifeline: Int32 = -1
+
     private struct Reply {
         var slot: Int32
         var errno: Int32
@@ -35,7 +41,7 @@ public struct ForkServer: Sendable {
 
     /// Starts `executable`, which must call ``serveIfAsked(arguments:_:)`` first of all.
     ///
-    /// It lives until its socket closes, and no longer than the calling thread.
+    /// It lives until its socket closes. If its parent dies it ends the consumers and their commands, then itself.
     /// - Throws: `.system` when it cannot be started.
     public static func start(
         executable: String = "/proc/self/exe", slots: Int32
@@ -46,7 +52,8 @@ public struct ForkServer: Sendable {
             [Array(executable.utf8), Array(argument.utf8)], environment: currentEnvironment())
         let running: RunningCommand
         do {
-            running = try command.start(.init(input: input.number, output: 2, error: 2))
+            running = try command.start(
+                .init(input: input.number, output: 2, error: 2), outlives: true)
         } catch {
             Glibc.close(ours)
             throw .noWorker("cannot start the fork server: \(error.reason)")
@@ -60,8 +67,20 @@ public struct ForkServer: Sendable {
     /// Asks for a consumer that talks through `socket`, which the caller then closes.
     /// - Throws: `.system` when the server is gone.
     public func fork(slot: Int, socket consumer: Int32) throws(SpoolError) {
-        var request = Request(slot: Int32(slot))
-        let status = spool_send_packet(socket, &request, MemoryLayout<Request>.size, consumer)
+        try send(Int32(slot), consumer)
+    }
+
+    /// Lets the server, and the consumers that it forks from now on, hold a copy of a descriptor: a lock that must stay
+    /// until they have ended.
+    /// - Throws: `.system` when the server is gone.
+    public func hold(_ descriptor: Int32) throws(SpoolError) {
+        try send(Self.lifeline, descriptor)
+    }
+
+    private func send(_ slot: Int32, _ descriptor: Int32) throws(SpoolError) {
+        var request = Request(slot: slot)
+        let status = spool_send_packet(
+            socket, &request, MemoryLayout<Request>.size, descriptor)
         guard status == 0 else { throw .system(call: "send to the fork server", errno: -status) }
     }
 
@@ -96,8 +115,11 @@ public struct ForkServer: Sendable {
 extension ForkServer {
     /// What a new consumer gets.
     public struct Birth: Sendable {
+        /// Which consumer it is: 0 and up.
         public let slot: Int
+        /// Its end of the connection to the supervisor.
         public let socket: Int32
+        /// The memory that all consumers share with the supervisor.
         public let slots: SlotPage
     }
 
@@ -128,7 +150,8 @@ extension ForkServer {
         var nothing: UInt8 = 0
         var file: Int32 = -1
         guard spool_receive_packet(socket, &nothing, 1, &file) == 1, file >= 0 else { _exit(0) }
-        guard let slots = try? SlotPage(mapping: file) else { _exit(71) }  // nobody is there to be told
+        // Without the memory there is nobody to tell: the supervisor sees that we have ended.
+        guard let slots = try? SlotPage(mapping: file) else { _exit(71) }
         Glibc.close(file)
         serve(socket, slots, body)
     }
@@ -141,7 +164,12 @@ extension ForkServer {
             var consumer: Int32 = -1
             let count = spool_receive_packet(
                 socket, &request, MemoryLayout<Request>.size, &consumer)
-            guard count == MemoryLayout<Request>.size else { _exit(0) }
+            guard count == MemoryLayout<Request>.size else {
+                // The supervisor is gone. The lifeline goes last: until then nobody else may have its jobs.
+                slots.endAll()
+                _exit(0)
+            }
+            guard request.slot != lifeline else { continue }
             let birth = Birth(slot: Int(request.slot), socket: consumer, slots: slots)
             let status = consumer < 0 ? EMFILE : fork(Cradle(birth, socket, body))
             if consumer >= 0 { Glibc.close(consumer) }
@@ -164,6 +192,7 @@ extension ForkServer {
                     guard let context else { _exit(71) }
                     let cradle = Unmanaged<Cradle>.fromOpaque(context).takeUnretainedValue()
                     Glibc.close(cradle.serverSocket)
+                    cradle.birth.slots.setConsumer(getpid(), cradle.birth.slot)
                     cradle.body(cradle.birth)
                 }, context)
         }

@@ -11,10 +11,11 @@ public struct FrameWriter {
     /// Largest payload: a body and a command of the largest size, and what is said about them.
     public static let maximumPayload = 129 << 20
 
-    private var bytes: [UInt8] = []
+    @usableFromInline var bytes: [UInt8] = []
     private var sent = 0
     private var frame = 0
 
+    /// Made from its parts.
     public init() {}
 
     /// Nothing waits to be written.
@@ -39,6 +40,7 @@ public struct FrameWriter {
     }
 
     /// Appends an integer.
+    @inlinable
     public mutating func put<Integer: FixedWidthInteger>(_ integer: Integer) {
         withUnsafeBytes(of: integer.littleEndian) { bytes.append(contentsOf: $0) }
     }
@@ -89,13 +91,14 @@ public struct FrameWriter {
 
 /// What a frame carries, read from front to back.
 public struct FramePayload {
-    private let bytes: UnsafeRawBufferPointer
-    private var offset = 0
+    @usableFromInline let bytes: UnsafeRawBufferPointer
+    @usableFromInline var offset = 0
 
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
     /// The next integer.
     /// - Throws: `.badInput` when the frame is shorter.
+    @inlinable
     public mutating func integer<Integer: FixedWidthInteger>(
         _ type: Integer.Type = Integer.self
     ) throws(SpoolError) -> Integer {
@@ -134,7 +137,7 @@ public struct FrameReader {
         case end
     }
 
-    static let malformed = SpoolError.badInput(
+    @usableFromInline static let malformed = SpoolError.badInput(
         "a message between the worker's processes is malformed.")
     private static let ordinarySize = 64 << 10
 
@@ -142,6 +145,7 @@ public struct FrameReader {
     private var start = 0
     private var end = 0
 
+    /// Made from its parts.
     public init() {}
 
     /// Reads once from the socket.

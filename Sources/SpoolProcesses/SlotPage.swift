@@ -1,6 +1,6 @@
 // SlotPage.swift - memory that a supervisor shares with its consumers: who runs what, readable after a SIGKILL.
 //
-// One slot of two words per consumer: the job that it runs (0: none) and the process group of its command (0: none).
+// One slot per consumer: the job that it runs (0: none), the process group of its command (0: none), its process id.
 // A consumer writes only its own slot. The process group is cleared before its leader is reaped, so that the number
 // cannot belong to anybody else while it stands here.
 
@@ -11,10 +11,10 @@ public import SpoolThreads
 /// The slots of a worker's consumers.
 ///
 /// Safe from any process that maps it: each word is read and written atomically.
-public struct SlotPage: @unchecked Sendable {  // raw memory, only touched by atomic loads and stores
+public struct SlotPage: @unchecked Sendable {  // touched by atomic operations only
     /// Most consumers of one worker.
     public static let limit = 4096
-    private static let wordsPerSlot = 2
+    private static let wordsPerSlot = 4
     private static let size = limit * wordsPerSlot * MemoryLayout<Int64>.size
 
     private let words: UnsafeMutablePointer<Int64>
@@ -50,10 +50,31 @@ public struct SlotPage: @unchecked Sendable {  // raw memory, only touched by at
     /// Says that no command runs; call it before its leader is reaped.
     public func clearGroup(_ slot: Int) { spool_store(word(slot, 1), 0) }
 
+    /// The process id of the consumer of this slot; 0 is none.
+    public func consumer(_ slot: Int) -> Int32 {
+        Int32(truncatingIfNeeded: spool_load(word(slot, 2)))
+    }
+
+    /// Says who the consumer of this slot is.
+    public func setConsumer(_ pid: Int32, _ slot: Int) { spool_store(word(slot, 2), Int64(pid)) }
+
+    /// Ends every consumer and what it runs. For whoever is left when the supervisor has died.
+    public func endAll() {
+        let slots = (0..<Self.limit).filter { consumer($0) > 1 }
+        for slot in slots { kill(consumer(slot), SIGKILL) }
+        for slot in slots {
+            // A consumer that still lives could start one more command.
+            _ = spool_wait_gone(consumer(slot), 1000)
+            let group = group(slot)
+            if group > 1 { kill(-group, SIGKILL) }
+        }
+    }
+
     /// Empties a slot for its next consumer.
     public func clear(_ slot: Int) {
         spool_store(word(slot, 0), 0)
         spool_store(word(slot, 1), 0)
+        spool_store(word(slot, 2), 0)
     }
 
     private func word(_ slot: Int, _ index: Int) -> UnsafeMutablePointer<Int64> {

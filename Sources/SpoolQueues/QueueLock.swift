@@ -25,9 +25,14 @@ public import Synchronization
 
     @usableFromInline func acquireSleeping() {
         while word.pointee.exchange(2, ordering: .acquiring) != 0 {
-            spool_futex_wait(word, 2, .max)
+            _ = spool_futex_wait(address, 2, -1)
         }
     }
 
-    @usableFromInline func wakeOne() { spool_futex_wake(word) }
+    @usableFromInline func wakeOne() { spool_futex_wake(address, 1) }
+
+    /// An atomic word is laid out as the word itself.
+    private var address: UnsafeMutablePointer<UInt32> {
+        UnsafeMutableRawPointer(word).assumingMemoryBound(to: UInt32.self)
+    }
 }

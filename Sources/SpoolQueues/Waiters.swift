@@ -78,7 +78,7 @@ extension Waiter {
         if let task = waiter.pointee.task { return task.takeUnretainedValue().resume() }
         waiter.pointee.isWoken.store(1, ordering: .releasing)
         // From here on the waiter's memory may be gone: only its address is used, and sleepers look again.
-        spool_futex_wake(waiter)
+        spool_futex_wake(wordOf(waiter), 1)
     }
 
     /// Wakes a chain of ``WaitingLine/removeAll()``.
@@ -106,11 +106,19 @@ extension Waiter {
             line.pointee.insert(waiter, atFront: atFront)
             lock.release()
             while waiter.pointee.isWoken.load(ordering: .acquiring) == 0 {
-                if deadline.isPast, leave(waiter, line, lock) { return .timedOut }
-                spool_futex_wait(waiter, 0, deadline.nanoseconds)
+                let left = deadline.remaining()?.nanoseconds
+                if left == 0, leave(waiter, line, lock) { return .timedOut }
+                _ = spool_futex_wait(wordOf(waiter), 0, left ?? -1)
             }
             return .woken
         }
+    }
+
+    /// `isWoken` stands first, and an atomic word is laid out as the word itself.
+    private static func wordOf(
+        _ waiter: UnsafeMutablePointer<Waiter>
+    ) -> UnsafeMutablePointer<UInt32> {
+        UnsafeMutableRawPointer(waiter).assumingMemoryBound(to: UInt32.self)
     }
 
     /// Takes a waiter out whose time is up; false when somebody is just waking it.

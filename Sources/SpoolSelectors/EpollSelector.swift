@@ -8,8 +8,10 @@ public import SpoolThreads
 
 /// What a descriptor is watched for, or ready for.
 public struct Interest: OptionSet, Hashable, Sendable {
+    /// The bits of epoll(7).
     public let rawValue: UInt8
 
+    /// Made from its parts.
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
     /// Bytes, a connection, or the end can be read.
@@ -20,7 +22,9 @@ public struct Interest: OptionSet, Hashable, Sendable {
 
 /// A registered descriptor. See selectors.SelectorKey.
 public struct SelectorKey: Hashable, Sendable {
+    /// What is watched.
     public let descriptor: Int32
+    /// What it is watched for.
     public var interest: Interest
     /// The caller's own word for it.
     public let token: Int

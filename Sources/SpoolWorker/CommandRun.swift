@@ -27,7 +27,8 @@ final class CommandRun {
     private static let pieceSize = 64 << 10
 
     private init(
-        _ running: RunningCommand, _ streams: (Int32, Int32), _ job: Assignment, _ consumer: Consumer
+        _ running: RunningCommand, _ streams: (Int32, Int32), _ job: Assignment,
+        _ consumer: Consumer
     ) {
         self.consumer = consumer
         self.running = running
@@ -136,10 +137,13 @@ final class CommandRun {
     }
 
     /// Reads what poll(2) said is there, so that it does not wait.
-    private func takePiece(of stream: WritableKeyPath<(output: Int32, error: Int32), Int32>, _ number: UInt32) {
+    private func takePiece(
+        of stream: WritableKeyPath<(output: Int32, error: Int32), Int32>, _ number: UInt32
+    ) {
         let count = read(streams[keyPath: stream], buffer.baseAddress, buffer.count)
         guard count <= 0 else {
-            log.append(UnsafeRawBufferPointer(rebasing: buffer[..<count]), stream: number, now: .now())
+            log.append(
+                UnsafeRawBufferPointer(rebasing: buffer[..<count]), stream: number, now: .now())
             return
         }
         guard count == 0 || errno != EINTR else { return }
@@ -154,7 +158,9 @@ final class CommandRun {
                 pollfd(fd: streams.output, events: events, revents: 0),
                 pollfd(fd: streams.error, events: events, revents: 0),
             ]
-            guard streams.output >= 0 || streams.error >= 0, poll(&watched, 2, 0) > 0 else { return }
+            guard streams.output >= 0 || streams.error >= 0, poll(&watched, 2, 0) > 0 else {
+                return
+            }
             if watched[0].revents != 0 { takePiece(of: \.output, 1) }
             if watched[1].revents != 0 { takePiece(of: \.error, 2) }
         }
@@ -196,7 +202,8 @@ extension CommandRun {
             let errors = try Descriptor.pipe()
             let streams = Command.Streams(
                 input: input.number, output: output.second.number, error: errors.second.number)
-            let running = try command.start(streams, groupWord: consumer.slots.groupWord(consumer.slot))
+            let running = try command.start(
+                streams, groupWord: consumer.slots.groupWord(consumer.slot))
             let (out, outEnd) = output.release()
             let (err, errEnd) = errors.release()
             close(outEnd)

@@ -70,7 +70,8 @@ struct ConsumerState {
     private mutating func fail(_ now: Deadline, after free: Int = freeFailures) {
         failures += 1
         let excess = failures - free
-        phase = .absent(until: excess <= 0 ? now : now + .milliseconds(min(2000, 10 << min(excess, 8))))
+        phase = .absent(
+            until: excess <= 0 ? now : now + .milliseconds(min(2000, 10 << min(excess, 8))))
     }
 
     /// How many more claims it may get.
@@ -87,9 +88,11 @@ struct ConsumerState {
 
     private func limit(_ prefetching: Bool, _ now: Deadline) -> Int {
         guard prefetching, !isRecalled, let pace else { return 1 }
-        let isStuck = !held.isEmpty && headSince + .microseconds(Int64(SupervisorState.prefetched)) <= now
+        let isStuck =
+            !held.isEmpty && headSince + .microseconds(Int64(SupervisorState.prefetched)) <= now
         guard !isStuck else { return 1 }
-        return 1 + Int(min(SupervisorState.prefetched / pace, Double(SupervisorState.maximumHeld - 1)))
+        return 1
+            + Int(min(SupervisorState.prefetched / pace, Double(SupervisorState.maximumHeld - 1)))
     }
 
     /// When what waits behind a long job is to be called back; never if nothing waits.

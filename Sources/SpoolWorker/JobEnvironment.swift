@@ -11,7 +11,8 @@ final class PreparedPlace {
     let variables: [[UInt8]]
 
     private static let own: [[UInt8]] = [
-        "SPOOL_JOB_ID", "SPOOL_QUEUE", "SPOOL_ATTEMPT", "SPOOL_MAX_ATTEMPTS", "SPOOL_WORKER", "SPOOL_DEADLINE",
+        "SPOOL_JOB_ID", "SPOOL_QUEUE", "SPOOL_ATTEMPT", "SPOOL_MAX_ATTEMPTS", "SPOOL_WORKER",
+        "SPOOL_DEADLINE",
         "SPOOL_FILE", "SPOOL_KIND",
     ].map { Array("\($0)=".utf8) }
 
@@ -26,7 +27,10 @@ final class PreparedPlace {
         var found: [[UInt8]] = []
         var next = environ
         while let variable = next.pointee {
-            found.append(UnsafeBufferPointer(start: variable, count: strlen(variable)).map { UInt8(bitPattern: $0) })
+            found.append(
+                UnsafeBufferPointer(start: variable, count: strlen(variable)).map {
+                    UInt8(bitPattern: $0)
+                })
             next += 1
         }
         variables = Self.foreign(found)
@@ -41,7 +45,9 @@ extension Assignment {
     /// The program that does this job, in its place. Nil: none can, which a worker does not let happen.
     func command(_ setup: ConsumerSetup, _ place: PreparedPlace, deadline: UnixTime?) -> Command? {
         var variables = place.variables
-        func tell(_ name: String, _ value: String) { variables.append(Array("\(name)=\(value)".utf8)) }
+        func tell(_ name: String, _ value: String) {
+            variables.append(Array("\(name)=\(value)".utf8))
+        }
         tell("SPOOL_JOB_ID", "\(claim.job)")
         tell("SPOOL_QUEUE", queue)
         tell("SPOOL_ATTEMPT", "\(claim.attempt)")
@@ -56,7 +62,8 @@ extension Assignment {
             guard !setup.program.isEmpty else { return nil }
             tell("SPOOL_KIND", kind)
             return Command(
-                [Array(setup.program.utf8), Array(kind.utf8)], environment: variables, directory: place.directory)
+                [Array(setup.program.utf8), Array(kind.utf8)], environment: variables,
+                directory: place.directory)
         }
     }
 }

@@ -47,14 +47,17 @@ struct JobLog: ~Copyable {
         line.withUTF8 { write(UnsafeRawBufferPointer($0), 2, now) }
     }
 
-    private mutating func write(_ bytes: UnsafeRawBufferPointer, _ stream: UInt32, _ now: UnixTime) {
+    private mutating func write(_ bytes: UnsafeRawBufferPointer, _ stream: UInt32, _ now: UnixTime)
+    {
         if log < 0, !isBroken { open() }
         // A full disk must not fail the job whose output it swallowed: the rest of this log is lost, and only that.
         guard !isBroken, Self.writeAll(log, bytes) else {
             isBroken = true
             return
         }
-        var record = (now.microseconds.littleEndian, UInt32(bytes.count).littleEndian, stream.littleEndian)
+        var record = (
+            now.microseconds.littleEndian, UInt32(bytes.count).littleEndian, stream.littleEndian
+        )
         isBroken = !withUnsafeBytes(of: &record) { Self.writeAll(index, $0) }
     }
 
@@ -76,7 +79,8 @@ struct JobLog: ~Copyable {
     private static func writeAll(_ file: Int32, _ bytes: UnsafeRawBufferPointer) -> Bool {
         var offset = 0
         while offset < bytes.count {
-            let count = Glibc.write(file, bytes.baseAddress?.advanced(by: offset), bytes.count - offset)
+            let count = Glibc.write(
+                file, bytes.baseAddress?.advanced(by: offset), bytes.count - offset)
             guard count > 0 || errno == EINTR else { return false }
             offset += max(0, count)
         }

@@ -177,7 +177,8 @@ extension FramePayload {
         let claim = try claim()
         let verdict = try verdict()
         var run = Run(
-            started: UnixTime(microseconds: try integer()), ended: UnixTime(microseconds: try integer()),
+            started: UnixTime(microseconds: try integer()),
+            ended: UnixTime(microseconds: try integer()),
             pid: try integer())
         let exit: Int32 = try integer()
         let signal: Int32 = try integer()

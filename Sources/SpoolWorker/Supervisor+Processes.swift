@@ -2,6 +2,7 @@
 
 private import CSpool
 private import Glibc
+internal import SpoolJobs
 internal import SpoolProcesses
 internal import SpoolSelectors
 internal import SpoolThreads
@@ -21,6 +22,12 @@ extension Supervisor {
     func watchServer() throws(SpoolError) {
         guard let server else { return }
         try selector.register(server.socket, .read, token: Token.server)
+    }
+
+    /// Our claims stay ours until the last consumer has ended, even if we die before it.
+    func shareLifeline() throws(SpoolError) {
+        guard let server, let lifeline = store.lifeline else { return }
+        try server.hold(lifeline)
     }
 
     func fork(_ slot: Int) throws(SpoolError) {
@@ -50,6 +57,7 @@ extension Supervisor {
         let fresh = try ForkServer.start(executable: executable, slots: slotsFile)
         server = fresh
         try watchServer()
+        try shareLifeline()
         return fresh
     }
 
@@ -121,14 +129,17 @@ extension Supervisor {
     /// Lets every child go. Whatever a consumer still runs ends with it.
     func end() {
         for case let link? in links {
-            let group = slots.group(link.slot)
-            if group > 1 { kill(-group, SIGKILL) }
             if let pid = link.pid, link.end == nil {
                 kill(pid, SIGKILL)
                 ProcessEnd.reap(pid)
             }
+            // After its consumer, which could have begun another command.
+            let group = slots.group(link.slot)
+            if group > 1 { kill(-group, SIGKILL) }
         }
         links = []
+        // What commands left behind is ours, as their subreaper, while we are here.
+        defer { while ProcessEnd.reapAny() != nil {} }
         guard let server else { return }
         kill(server.pid, SIGKILL)
         server.close()

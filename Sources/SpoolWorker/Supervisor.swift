@@ -101,6 +101,7 @@ public final class Supervisor {
     public func run() throws(SpoolError) -> WorkSummary {
         defer { end() }
         try watchServer()
+        try shareLifeline()
         while true {
             try turn()
             if isOver { break }
@@ -156,7 +157,8 @@ public final class Supervisor {
     }
 
     private func answerBell() {
-        // Nil: rung, or a foreign commit can be seen. Else somebody writes, perhaps we: ask the bell again, not the store.
+        // Nil: rung, or a foreign commit can be seen. Else somebody writes, perhaps we: ask the bell
+        // again, not the store.
         guard let wait = bell.answer() else {
             bellAt = .never
             _ = state.handle(.rang, now: .now())
@@ -198,6 +200,7 @@ public final class Supervisor {
             summary.count(result.settled)
             try tell(.exchanged(Look(result, settled: outcomes.count, recovered: recovered, now)))
             claimed = []
+            if recover, state.held == 0 { try store.tidyLog() }
         } catch {
             guard Self.mayPass(error) else { throw error }
             if state.exchangeFailures == 0 { say("\(error.message) Trying again.") }

@@ -74,7 +74,8 @@ extension SupervisorState {
             if !consumers[slot].isRecalled { actions.append(recall(slot)) }
             actions += consumers[slot].held.map { claim in
                 let order = StopOrder(
-                    job: claim.job, attempt: claim.attempt, signal: signal, grace: grace, verdict: .released)
+                    job: claim.job, attempt: claim.attempt, signal: signal, grace: grace,
+                    verdict: .released)
                 return .stop(slot: slot, order)
             }
         }
@@ -101,7 +102,7 @@ extension SupervisorState {
     private mutating func exchange(_ now: Deadline) -> Action? {
         guard notBefore <= now else { return nil }
         let isTick = tickAt <= now
-        if isTick { tickAt = now + Self.safetyPoll }
+        if isTick { tickAt = now + (now < earlyUntil ? Self.earlyTick : Self.safetyPoll) }
         if dueAt <= now { isDry = false }
         let room = room(now)
         let isHungry = consumers.contains { $0.isHungry(prefetching: isPrefetching, now: now) }
@@ -147,7 +148,9 @@ extension SupervisorState {
             for consumer in consumers {
                 if case .absent(let until) = consumer.phase { wake = min(wake, until) }
             }
-            if held == 0, let idleExit = settings.idleExit { wake = min(wake, idleSince + idleExit) }
+            if held == 0, let idleExit = settings.idleExit {
+                wake = min(wake, idleSince + idleExit)
+            }
         case .over: break
         }
         return consumers.reduce(wake) { min($0, $1.recallAt) }

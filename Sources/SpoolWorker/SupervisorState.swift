@@ -1,8 +1,8 @@
 // SupervisorState.swift - everything that a supervisor decides, as a value: events go in, actions come out.
 //
-// No process, store or clock in here. Invariants: a claim is in exactly one consumer's hands or among the outcomes to be
-// settled, until an exchange has settled it; a consumer that is stuck in a long job keeps no other; nothing is claimed
-// unless a consumer has room for it.
+// No process, store or clock in here. Invariants: a claim is in exactly one consumer's hands or among
+// the outcomes to be settled, until an exchange has settled it; a consumer that is stuck in a long job
+// keeps no other; nothing is claimed unless a consumer has room for it.
 
 internal import SpoolJobs
 internal import SpoolThreads
@@ -85,6 +85,9 @@ struct SupervisorState {
     /// How long after a look that found something unexpected the bell may still ring.
     static let bellDelay = Duration.milliseconds(200)
     static let safetyPoll = Duration.seconds(1)
+    /// At the start the consumers of a worker that has just died may still be ending: look often for a moment.
+    static let earlyTick = Duration.milliseconds(10)
+    static let early = Duration.milliseconds(300)
 
     let settings: Settings
     var consumers: [ConsumerState]
@@ -98,6 +101,7 @@ struct SupervisorState {
     var isEmpty = false
     var lookAt: Deadline
     var tickAt: Deadline
+    let earlyUntil: Deadline
     var dueAt = Deadline.never
     var idleSince: Deadline
     var exchangeFailures = 0
@@ -112,6 +116,7 @@ struct SupervisorState {
         consumers = (0..<settings.consumers).map { _ in ConsumerState(now) }
         lookAt = now
         tickAt = now
+        earlyUntil = now + Self.early
         idleSince = now
         notBefore = now
     }
@@ -147,6 +152,7 @@ struct SupervisorState {
     }
 
     private mutating func receive(_ outcomes: [Outcome], from slot: Int, _ now: Deadline) {
+        let head = consumers[slot].held.first
         for outcome in outcomes {
             // Only what it holds: a claim that was taken from it is not its to settle.
             guard consumers[slot].settle(outcome) else { continue }
@@ -155,7 +161,8 @@ struct SupervisorState {
             // It is ready again, and no bell says so.
             if outcome.verdict == .released { isDry = false }
         }
-        consumers[slot].headSince = now
+        // What was called back from behind a long job says nothing about the long job.
+        if consumers[slot].held.first != head { consumers[slot].headSince = now }
         consumers[slot].failures = 0
         gather(now)
     }
@@ -165,7 +172,9 @@ struct SupervisorState {
         settleBy = min(settleBy, now + Self.gathering)
     }
 
-    private mutating func bury(_ slot: Int, _ running: Int64, _ cause: String, _ at: UnixTime, _ now: Deadline) {
+    private mutating func bury(
+        _ slot: Int, _ running: Int64, _ cause: String, _ at: UnixTime, _ now: Deadline
+    ) {
         let since = consumers[slot].headSince
         for claim in consumers[slot].held {
             told.remove(claim.job)

@@ -19,7 +19,8 @@ extension UnixTime {
         let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
         let date = "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
         let seconds = ofDay / second
-        let clock = "\(padded(seconds / 3600, 2)):\(padded(seconds / 60 % 60, 2)):\(padded(seconds % 60, 2))"
+        let clock =
+            "\(padded(seconds / 3600, 2)):\(padded(seconds / 60 % 60, 2)):\(padded(seconds % 60, 2))"
         return "\(date)T\(clock).\(padded(ofDay / 1000 % 1000, 3))Z"
     }
 }
@@ -33,7 +34,8 @@ extension Duration {
         }
         var left = milliseconds / 1000
         var text = ""
-        for (unit, name) in [(Int64(86_400), "d"), (3600, "h"), (60, "m"), (1, "s")] where left >= unit {
+        for (unit, name) in [(Int64(86_400), "d"), (3600, "h"), (60, "m"), (1, "s")]
+        where left >= unit {
             text += "\(left / unit)\(name)"
             left %= unit
         }

@@ -7,9 +7,11 @@ internal import SpoolThreads
 public struct WorkerOptions: Sendable {
     /// The store, made if it is missing.
     public var file: String
+    /// Which jobs it takes.
     public var selection = Selection()
     /// The queues as they were typed, for tables; empty for all.
     public var queues = ""
+    /// How many jobs it runs at once.
     public var consumers: Int
     /// The program for typed jobs, looked for in PATH; it gets the kind as its argument and the body on stdin.
     public var program: String?
@@ -28,6 +30,7 @@ public struct WorkerOptions: Sendable {
     /// Bytes of output kept of one attempt.
     public var logLimit = 1 << 20
 
+    /// Made from its parts.
     public init(file: String, consumers: Int) {
         self.file = file
         self.consumers = consumers
@@ -36,17 +39,22 @@ public struct WorkerOptions: Sendable {
 
 /// What a worker did.
 public struct WorkSummary: Hashable, Sendable {
+    /// Jobs that ended well.
     public var done = 0
     /// Runs that failed and will be repeated.
     public var retrying = 0
+    /// Jobs that are out of retries, or poison.
     public var dead = 0
+    /// Jobs that were stopped on purpose.
     public var cancelled = 0
     /// Given back unharmed, or after their consumer died.
     public var released = 0
     /// Times that only the safety poll found work: 0 unless a wake-up was lost.
     public var missedWakeups = 0
+    /// From its start to its end.
     public var took = Duration.zero
 
+    /// Made from its parts.
     public init() {}
 
     /// Runs that came to an end.

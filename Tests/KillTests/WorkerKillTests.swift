@@ -14,13 +14,13 @@ import Testing
 
     init() throws { scratch = try Scratch() }
 
-    func spool(_ arguments: String...) throws -> Program {
-        try Program("SpoolCommand", arguments + ["--file", scratch.path], in: scratch.directory)
+    func spool(_ command: String, _ arguments: String...) throws -> Program {
+        try Program("spool", [command, "--file", scratch.path] + arguments, in: scratch.directory)
     }
 
     func work(_ more: String...) throws -> Program {
         try Program(
-            "SpoolCommand", ["work", "-j", "4", "--file", scratch.path] + more,
+            "spool", ["work", "-j", "4", "--file", scratch.path] + more,
             in: scratch.directory)
     }
 
@@ -28,9 +28,12 @@ import Testing
 
     /// Jobs that say when they start and when they end.
     func putJobs(_ count: Int, seconds: String) throws {
-        let line =
-            "echo s $SPOOL_JOB_ID $SPOOL_ATTEMPT >> '\(journal)'; sleep \(seconds);"
-            + " echo e $SPOOL_JOB_ID $SPOOL_ATTEMPT >> '\(journal)'"
+        // The end is written by a grandchild: killing the command alone would leave it to overlap with the next run.
+        let line = """
+            echo s $SPOOL_JOB_ID $SPOOL_ATTEMPT >> '\(journal)'
+            sh -c 'sleep \(seconds); echo e $SPOOL_JOB_ID $SPOOL_ATTEMPT >> \(journal)'
+            true
+            """
         let words = ["sh", "-c", line].map { Array($0.utf8) }
         let store = try Store.open(scratch.path, .create)
         try store.put((0..<count).map { _ in NewJob(.command(words)) }, now: .now())
@@ -89,7 +92,7 @@ import Testing
             elapse(dice.time(below: .milliseconds(200)))
             let children = Children.of(worker.pid)
             worker.kill()
-            let areGone = try WaitFor.condition {
+            let areGone = WaitFor.condition {
                 children.allSatisfy { Children.commandLine($0).isEmpty }
             }
             #expect(areGone, "R3: consumers outlive their worker; seed \(seed)")
@@ -158,11 +161,11 @@ import Testing
         var dice = Dice(seed: seed)
         for _ in 0..<Rounds.count(40) {
             let scratch = try Scratch()
-            let first = try Program("SpoolCommand", ["init", scratch.path], in: scratch.directory)
+            let first = try Program("spool", ["init", scratch.path], in: scratch.directory)
             elapse(dice.time(below: .milliseconds(20)))
             first.kill()
             let second = try Program(
-                "SpoolCommand", ["put", "--file", scratch.path, "--", "true"], in: scratch.directory
+                "spool", ["put", "--file", scratch.path, "--", "true"], in: scratch.directory
             )
             #expect(try second.wait() == 0, "seed \(seed): \(second.printed)")
             #expect(try Store.open(scratch.path, .existing).check() == [], "seed \(seed)")

@@ -61,7 +61,7 @@ extension Rule {
             instead:
                 "Ask what it does, and take the field's word: queue, store, supervisor, lease ...",
             sample: ("Sources/SpoolJobs/JobManager.swift", "struct JobManager {}"),
-            in: { ($0.isSource || $0.isTest) && !$0.isTidy },
+            in: { $0.isOurs && !$0.isTidy },
             broken: {
                 let vague = #/ (\w*(Manager|Helpers?|Utils?|Utilities|Base|Info)|Common\w*)\b/#
                 let named = #/\b(?:class|struct|enum|actor|protocol|typealias)( \w+)/#
@@ -75,7 +75,7 @@ extension Rule {
             "a file begins with what it is for",
             instead: "First line:  // Name.swift - what it is for.",
             sample: ("Sources/SpoolJobs/Silent.swift", "import Glibc"),
-            in: { $0.isSource || $0.isTest || ($0.isC && $0.path.hasPrefix("migrations/")) },
+            in: { $0.isOurs || ($0.isC && $0.path.hasPrefix("migrations/")) },
             broken: { ($0.lines.first ?? "").hasPrefix("// \($0.name) - ") ? [] : [1] }),
         Rule(
             "no path of one machine stands in the repository",

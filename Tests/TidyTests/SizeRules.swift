@@ -5,12 +5,12 @@ extension Rule {
         Rule(
             "a file has at most 400 lines", instead: "Split it where a second subject begins.",
             sample: ("Sources/SpoolJobs/Long.swift", String(repeating: "let a = 1\n", count: 401)),
-            in: { $0.isSource || $0.isTest },
+            in: { $0.isOurs },
             broken: { $0.lines.count > 401 ? [401] : [] }),
         Rule(
             "a line has at most 120 characters", instead: "Break it; swift format -i does.",
             sample: ("Sources/SpoolJobs/Wide.swift", String(repeating: "a", count: 121)),
-            in: { $0.isSource || $0.isTest },
+            in: { $0.isOurs },
             broken: { file in
                 file.lines.indices.filter { file.lines[$0].count > 120 }.map { $0 + 1 }
             }),
@@ -20,7 +20,7 @@ extension Rule {
                 "Sources/SpoolJobs/Deep.swift",
                 "func deep() {\n" + String(repeating: "    step()\n", count: 39) + "}\n"
             ),
-            in: { $0.isSource || $0.isTest },
+            in: { $0.isOurs },
             broken: { Functions.longer(than: 40, in: $0) }),
     ]
 }

@@ -29,6 +29,8 @@ struct SourceFile: Sendable {
     var isC: Bool { path.hasSuffix(".c") || path.hasSuffix(".h") }
     var isSource: Bool { path.hasPrefix("Sources/") && (isSwift || isC) }
     var isTest: Bool { path.hasPrefix("Tests/") && isSwift }
+    /// Ours, wherever it stands.
+    var isOurs: Bool { isSource || isTest || path.hasPrefix("Examples/") && isSwift }
     /// The tidy tests hold samples of everything that they forbid.
     var isTidy: Bool { path.hasPrefix("Tests/TidyTests/") }
 }

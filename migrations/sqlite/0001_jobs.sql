@@ -5,11 +5,12 @@
 -- since 1970, UTC. Look at it through the views jobs, attempts and queues at the end.
 
 CREATE TABLE spool(                     -- one row: ids are given from here, so that none is ever used twice
-  one        INTEGER PRIMARY KEY CHECK (one = 1),
-  next_job   INTEGER NOT NULL,
-  next_owner INTEGER NOT NULL
+  one          INTEGER PRIMARY KEY CHECK (one = 1),
+  next_job     INTEGER NOT NULL,
+  next_owner   INTEGER NOT NULL,
+  log_restarts INTEGER NOT NULL         -- changed to make SQLite begin its write-ahead log anew
 ) STRICT;
-INSERT INTO spool VALUES (1, 1, 1);
+INSERT INTO spool VALUES (1, 1, 1, 0);
 
 CREATE TABLE queue(
   id        INTEGER PRIMARY KEY,

@@ -18,12 +18,20 @@ int spool_lock_byte(int fd, int64_t offset, int type);
 /// 1 if another open file description holds the byte, 0 if nobody does, -1 with errno.
 int spool_byte_is_locked(int fd, int64_t offset);
 
+/// 1 if another open file description holds any byte of the file, 0 if nobody does, -1 with errno.
+int spool_any_byte_is_locked(int fd);
+
 /// Names the calling thread for ps and debuggers; 15 bytes are kept. See prctl(2), PR_SET_NAME.
 void spool_name_thread(const char *name);
 
-/// Sleeps while the 32 bits at `word` are `seen`, at most until `deadline` (nanoseconds of CLOCK_MONOTONIC; UINT64_MAX
-/// never comes). May return early: look again. Threads of one process only. See futex(2).
-void spool_futex_wait(const void *word, uint32_t seen, uint64_t deadline);
+/// Sleeps while the word is `expected`, at most so many nanoseconds (negative: without limit). Returns 0 when the time
+/// was up; 1 otherwise: look at the word again.
+int spool_futex_wait(uint32_t *word, uint32_t expected, int64_t nanoseconds);
 
-/// Wakes one thread that sleeps on `word`.
-void spool_futex_wake(const void *word);
+/// Wakes up to `count` threads of this process that sleep on the word.
+void spool_futex_wake(uint32_t *word, int count);
+
+static inline uint32_t spool_load_word(uint32_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
+static inline void spool_store_word(uint32_t *word, uint32_t value) {
+    __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+}

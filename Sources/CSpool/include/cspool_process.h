@@ -31,6 +31,7 @@ struct spool_spawn {
     const char *directory;  // NULL: the caller's
     int in, out, err;       // become 0, 1, 2; nothing else is passed on
     int64_t *pid_word;
+    int outlives;           // 1: not killed when the calling thread dies
     int pidfd;              // out: readable when the program has ended
     int failed_at_chdir;    // out: what failed was the directory
 };
@@ -39,6 +40,9 @@ struct spool_spawn {
 /// the calling thread dies. Costs the same from a large process as from a small one (CLONE_VM | CLONE_VFORK).
 /// Returns the process id.
 pid_t spool_start(struct spool_spawn *spawn);
+
+/// Waits until a process, whoever's child it is, has ended; 1 if it has, 0 when the time is up.
+int spool_wait_gone(pid_t pid, int milliseconds);
 
 /// How a process ended and what it used.
 struct spool_end {
@@ -72,6 +76,10 @@ int spool_open_standard_descriptors(void);
 
 /// Closes every descriptor from `first` on.
 void spool_close_from(int first);
+
+/// Closes a descriptor whose closing takes long (inotify: the kernel waits for its readers, 10 to 20 ms) by leaving the
+/// last copy to a child that ends after this process. Only from a process with one thread that is about to end.
+void spool_close_elsewhere(int descriptor);
 
 /// A descriptor that reads these signals, which are blocked for the calling thread from now on.
 int spool_signal_descriptor(const int *signals, int count);

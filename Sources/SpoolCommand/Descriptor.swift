@@ -1,0 +1,76 @@
+// Descriptor.swift - whole reads and writes on file descriptors.
+
+private import Glibc
+internal import SpoolThreads
+
+enum Descriptor {
+    /// Writes all of it. Returns 0, or the errno that ended the writing.
+    static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
+        bytes.withUnsafeBytes { buffer in
+            var rest = buffer[...]
+            while !rest.isEmpty {
+                let count = Glibc.write(
+                    descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                if count < 0 {
+                    if errno == EINTR { continue }
+                    return errno
+                }
+                rest = rest.dropFirst(count)
+            }
+            return 0
+        }
+    }
+
+    /// Appends what is there to `bytes`. Returns how much that was, 0 at the end, or a negative errno.
+    static func read(from descriptor: Int32, into bytes: inout [UInt8], atMost limit: Int) -> Int {
+        let old = bytes.count
+        bytes.append(contentsOf: repeatElement(0, count: limit))
+        var count = -1
+        repeat {
+            count = bytes.withUnsafeMutableBytes {
+                Glibc.read(descriptor, $0.baseAddress?.advanced(by: old), limit)
+            }
+        } while count < 0 && errno == EINTR
+        let failure = errno
+        bytes.removeLast(limit - max(0, count))
+        return count < 0 ? -Int(failure) : count
+    }
+
+    /// A closed standard descriptor would be given to the next file that is opened, and then be written to by mistake.
+    static func openStandardOnes() {
+        for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 {
+            _ = open("/dev/null", descriptor == 0 ? O_RDONLY : O_WRONLY)
+        }
+    }
+
+    /// Opens a file to read; close it with `close`.
+    static func open(toRead path: String) throws(SpoolError) -> Int32 {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw .badInput("cannot read \(path): \(SpoolError.reason(errno)).")
+        }
+        return descriptor
+    }
+
+    static func close(_ descriptor: Int32) { _ = Glibc.close(descriptor) }
+
+    private static func open(_ path: String, _ flags: Int32) -> Int32 { Glibc.open(path, flags) }
+
+    /// All of a file, or of stdin for "-".
+    /// - Throws: `.tooLarge` beyond `limit` bytes, `.badInput` when it cannot be read.
+    static func readAll(_ path: String, what: String, limit: Int) throws(SpoolError) -> [UInt8] {
+        let descriptor = path == "-" ? 0 : try open(toRead: path)
+        defer { if path != "-" { close(descriptor) } }
+        var bytes: [UInt8] = []
+        while true {
+            let count = read(from: descriptor, into: &bytes, atMost: 64 << 10)
+            guard count != 0 else { return bytes }
+            guard count > 0 else {
+                throw .badInput("cannot read \(path): \(SpoolError.reason(Int32(-count))).")
+            }
+            guard bytes.count <= limit else {
+                throw .tooLarge(what: what, bytes: bytes.count, limit: limit)
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+// Detached.swift - a worker in the background: a session of its own, its words in a log beside the store.
+//
+// The parent waits for one byte: the worker is registered. Only then does it print the process id and end.
+
+private import CSpool
+private import Glibc
+internal import SpoolJobs
+internal import SpoolThreads
+internal import SpoolWorker
+
+enum Detached {
+    static func start(_ options: WorkerOptions, _ screen: Screen) throws(SpoolError) -> Int32 {
+        // What is wrong with the file is said here, where somebody reads it; the store is closed again before the fork.
+        let directory = try Store.open(options.file, .create).files.directory
+        var ends: [Int32] = [0, 0]
+        let status = spool_pipe(&ends)
+        guard status == 0 else { throw .system(call: "pipe2", errno: -status) }
+        let pid = spool_fork()
+        guard pid >= 0 else { throw .system(call: "fork", errno: errno) }
+        if pid == 0 {
+            close(ends[0])
+            _exit(live(options, directory, ready: ends[1]))
+        }
+        close(ends[1])
+        defer { close(ends[0]) }
+        var word: [UInt8] = []
+        guard Descriptor.read(from: ends[0], into: &word, atMost: 1) == 1 else {
+            throw .noWorker(
+                "the worker could not start; what it said is in \(log(directory, pid)).")
+        }
+        try screen.line(String(pid))
+        return 0
+    }
+
+    private static func log(_ directory: String, _ pid: pid_t) -> String {
+        "\(directory)/worker-\(pid).log"
+    }
+
+    private static func live(
+        _ options: WorkerOptions, _ directory: String, ready: Int32
+    ) -> Int32 {
+        setsid()
+        redirect(to: log(directory, getpid()))
+        let say: (String) -> Void = { text in
+            _ = Descriptor.write(Array("\(Times.rfc3339(.now())) \(text)\n".utf8), to: 2)
+        }
+        do throws(SpoolError) {
+            let supervisor = try Supervisor(options, say: say)
+            _ = Descriptor.write([1], to: ready)
+            close(ready)
+            let summary = try supervisor.run()
+            say("\(summary.done) done, \(summary.dead) dead, \(summary.cancelled) cancelled")
+            return 0
+        } catch {
+            say("error: \(error.message)")
+            return error.exitCode
+        }
+    }
+
+    private static func redirect(to path: String) {
+        let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+        var output = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        if output < 0 { output = null }
+        dup2(null, 0)
+        dup2(output, 1)
+        dup2(output, 2)
+    }
+}

@@ -1,0 +1,192 @@
+// LogFollower.swift - shows a job's output, from its log file, until the job is finished.
+//
+// A log is the plain bytes of both streams; its index says which bytes came from which. Woken by inotify on the log and
+// by the store's doorbell; nothing is polled but for the doorbell's own safety.
+
+private import CSpool
+private import Glibc
+internal import SpoolJobs
+internal import SpoolThreads
+
+enum LogStreams { case both, errorOnly }
+
+final class LogFollower {
+    private let id: Int64
+    private let store: Store
+    private let screen: Screen
+    private let only: Int?
+    private let bell: Doorbell
+    private let inotify: Int32
+    private var attempt = 0
+    private var tail: LogTail?
+
+    /// - Parameter attempt: Follow this one only; nil follows each as it starts.
+    init(_ id: Int64, in store: Store, screen: Screen, attempt: Int?) throws(SpoolError) {
+        self.id = id
+        self.store = store
+        self.screen = screen
+        only = attempt
+        bell = try Doorbell(.settled, of: store)
+        inotify = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
+        guard inotify >= 0 else { throw .system(call: "inotify_init1", errno: errno) }
+        // The directory tells of a log that appears; it may not be there before the first job ran.
+        mkdir(store.files.logs, 0o700)
+        inotify_add_watch(inotify, store.files.logs, UInt32(IN_CREATE | IN_MODIFY))
+    }
+
+    deinit {
+        // The command ends with its follower, and need not wait for the kernel to let them go.
+        bell.closeElsewhere()
+        spool_close_elsewhere(inotify)
+    }
+
+    /// Shows what is there and what comes, until the job is finished.
+    /// - Parameter whileReady: Called at each look at a job that nobody has taken yet.
+    func follow(
+        streams: LogStreams,
+        whileReady: () throws(SpoolError) -> Void = { () throws(SpoolError) in }
+    ) throws(SpoolError) {
+        while true {
+            let again = bell.answer()
+            drain()
+            let row = try store.job(id)
+            try show(row, streams)
+            try screen.flush()
+            let isOver = only.map { $0 < row.attempt || row.state != .running } ?? false
+            guard row.state.isUnfinished, !isOver, !screen.hasLostItsReader else { return }
+            if row.state == .ready { try whileReady() }
+            wait(again)
+        }
+    }
+
+    private func show(_ row: JobRow, _ streams: LogStreams) throws(SpoolError) {
+        let last = only ?? row.attempt
+        while true {
+            if tail == nil, attempt < last {
+                attempt = only ?? max(1, attempt + 1)
+                tail = LogTail(store.files, id, attempt: attempt, streams: streams)
+            }
+            try tail?.copy(to: screen)
+            guard attempt < last else { return }
+            tail = nil
+        }
+    }
+
+    private func wait(_ again: Duration?) {
+        let safety = Doorbell.safetyPoll
+        let limit = Deadline(after: min(again ?? safety, safety))
+        var events = [
+            pollfd(fd: bell.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: inotify, events: Int16(POLLIN), revents: 0),
+        ]
+        _ = poll(&events, nfds_t(events.count), limit.pollTimeout())
+    }
+
+    private func drain() {
+        var events = [UInt8](repeating: 0, count: 4096)
+        while read(inotify, &events, events.count) > 0 {}
+    }
+}
+
+/// The bytes of one attempt's log from where they were read last.
+struct LogTail {
+    private let path: String
+    private let index: String
+    private let streams: LogStreams
+    private var offset = 0
+    private var indexOffset = 0
+
+    init(_ files: StoreFiles, _ id: Int64, attempt: Int, streams: LogStreams) {
+        path = files.log(id, attempt: attempt)
+        index = files.logIndex(id, attempt: attempt)
+        self.streams = streams
+    }
+
+    /// A missing log is one without output.
+    mutating func copy(to screen: Screen) throws(SpoolError) {
+        switch streams {
+        case .both:
+            while case let bytes = LogFile.read(path, from: offset, atMost: LogFile.piece),
+                !bytes.isEmpty
+            {
+                offset += bytes.count
+                try LogFile.show(bytes, on: screen)
+                try screen.flush()
+            }
+        case .errorOnly:
+            while case let bytes = LogFile.read(index, from: indexOffset, atMost: LogIndex.size),
+                let record = LogIndex(bytes)
+            {
+                indexOffset += LogIndex.size
+                if record.stream == LogIndex.standardError {
+                    let piece = LogFile.read(path, from: offset, atMost: record.length)
+                    try LogFile.show(piece, on: screen)
+                }
+                offset += record.length
+            }
+        }
+    }
+}
+
+/// One record of a log's index, 16 bytes little endian: microseconds since 1970, length, stream.
+struct LogIndex {
+    static let size = 16
+    static let standardError: UInt32 = 2
+
+    let time: UnixTime
+    let length: Int
+    let stream: UInt32
+
+    /// Nil for less than a whole record.
+    init?(_ bytes: [UInt8]) {
+        guard bytes.count >= LogIndex.size else { return nil }
+        time = UnixTime(microseconds: Int64(truncatingIfNeeded: LogIndex.number(bytes[0..<8])))
+        length = Int(LogIndex.number(bytes[8..<12]))
+        stream = UInt32(LogIndex.number(bytes[12..<16]))
+    }
+
+    private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+        bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+}
+
+enum LogFile {
+    static let piece = 64 << 10
+
+    /// Some bytes from an offset; none at the end, or when there is no such file.
+    static func read(_ path: String, from offset: Int, atMost limit: Int) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else { return [] }
+        defer { close(descriptor) }
+        return [UInt8](unsafeUninitializedCapacity: limit) { buffer, count in
+            count = max(0, pread(descriptor, buffer.baseAddress, limit, offset))
+        }
+    }
+
+    /// Nil when there is no such file.
+    static func size(_ path: String) -> Int? {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int(status.st_size) : nil
+    }
+
+    /// Raw to a pipe or file, escaped on a terminal.
+    static func show(_ bytes: [UInt8], on screen: Screen) throws(SpoolError) {
+        guard screen.isTerminal, !screen.showsRaw else { return try screen.write(bytes) }
+        try screen.write(Array(Escaping.output(bytes).utf8))
+    }
+
+    /// The last lines, read from the end: a log of gigabytes costs a few pages.
+    static func lastLines(_ path: String, _ lines: Int) -> [UInt8] {
+        guard lines > 0, let size = size(path) else { return [] }
+        var start = size
+        var bytes: [UInt8] = []
+        while start > 0 {
+            let length = min(piece, start)
+            start -= length
+            bytes = read(path, from: start, atMost: length) + bytes
+            let ends = bytes.indices.filter { bytes[$0] == 0x0A && $0 < bytes.count - 1 }
+            if ends.count >= lines { return Array(bytes[(ends[ends.count - lines] + 1)...]) }
+        }
+        return bytes
+    }
+}

@@ -1,0 +1,180 @@
+// NDJSON.swift - jobs as lines of JSON: the keys are the long options' names.
+//
+//   {"queue":"mail","kind":"mail.send","args":{"to":"a@b"},"delay":"10m"}
+//   {"command":["convert","a.tif","a.png"],"priority":"low","env":{"LANG":"C"}}
+
+internal import SpoolJobs
+internal import SpoolThreads
+
+/// Reads one line after the other into jobs; what a line does not say comes from the options of `put`.
+struct NDJSON {
+    enum Key: String, CaseIterable {
+        case queue, kind, args, body, command, priority, delay, at, retries, backoff, timeout
+        case name, env, cwd
+    }
+
+    private static let keys = Dictionary(
+        uniqueKeysWithValues: Key.allCases.map { ($0.rawValue, $0) })
+
+    private let model: NewJob
+    private let now: UnixTime
+    private let variables: [[UInt8]]
+
+    init(model: NewJob, now: UnixTime) {
+        self.model = model
+        self.now = now
+        variables = model.place.map { Places.split($0.environment) } ?? []
+    }
+
+    /// The job of a line; nil for a blank one.
+    /// - Throws: `.badInput` that names what is wrong, without the place of the line.
+    func job(_ bytes: [UInt8], _ line: Range<Int>) throws(SpoolError) -> NewJob? {
+        var reader = JSONReader(bytes, line)
+        guard reader.peek() != nil else { return nil }
+        var draft = Draft(model)
+        try reader.readObject { (name, reader) throws(SpoolError) in
+            guard let key = NDJSON.keys[name] else { throw NDJSON.unknown(name) }
+            guard draft.seen.insert(key).inserted else {
+                throw .badInput("\"\(name)\" stands there twice.")
+            }
+            guard try !reader.isNull() else { return }
+            try read(key, &reader, into: &draft)
+        }
+        try reader.finish()
+        return try finish(draft)
+    }
+
+    private struct Draft {
+        var job: NewJob
+        var kind: String?
+        var command: [[UInt8]]?
+        var json: String?
+        var body: [UInt8]?
+        var cwd: String?
+        var variables: [(name: String, value: String)] = []
+        var seen: Set<Key> = []
+
+        init(_ model: NewJob) { job = model }
+    }
+
+    private static func unknown(_ name: String) -> SpoolError {
+        let near = Suggestion.nearest(to: name, among: Key.allCases.map(\.rawValue))
+        return .badInput(
+            "unknown key \"\(name)\"" + (near.map { " (did you mean \"\($0)\"?)" } ?? "") + ".")
+    }
+
+    private func read(
+        _ key: Key, _ reader: inout JSONReader, into draft: inout Draft
+    ) throws(SpoolError) {
+        switch key {
+        case .queue: draft.job.queue = try Numbers.name(text(key, &reader), what: "queue")
+        case .kind: draft.kind = try Numbers.name(text(key, &reader), what: "kind")
+        case .args:
+            let range = try reader.skipValue()
+            draft.json = String(decoding: reader.bytes[range], as: UTF8.self)
+        case .body: draft.body = Array(try text(key, &reader).utf8)
+        case .command: draft.command = try words(&reader)
+        case .priority:
+            draft.job.priority = try Numbers.priority(
+                textOrNumber(key, &reader), option: "\"priority\"")
+        case .delay:
+            draft.job.due = now + (try Durations.parse(text(key, &reader), option: "\"delay\""))
+        case .at: draft.job.due = try Times.parse(text(key, &reader), option: "\"at\"", now: now)
+        case .retries:
+            draft.job.retries = try Numbers.retries(
+                textOrNumber(key, &reader), option: "\"retries\"")
+        case .backoff:
+            draft.job.backoff = try Durations.parseBackoff(
+                text(key, &reader), option: "\"backoff\"")
+        case .timeout:
+            draft.job.timeout = try PutPlan.timeout(text(key, &reader), option: "\"timeout\"")
+        case .name: draft.job.name = try Numbers.label(text(key, &reader), option: "\"name\"")
+        case .env: draft.variables = try variables(&reader)
+        case .cwd: draft.cwd = try text(key, &reader)
+        }
+    }
+
+    private func text(_ key: Key, _ reader: inout JSONReader) throws(SpoolError) -> String {
+        guard reader.peek() == UInt8(ascii: "\"") else {
+            throw .badInput("\"\(key.rawValue)\" must be a string.")
+        }
+        return try reader.readString()
+    }
+
+    private func textOrNumber(
+        _ key: Key, _ reader: inout JSONReader
+    ) throws(SpoolError) -> String {
+        if reader.peek() == UInt8(ascii: "\"") { return try reader.readString() }
+        let range = try reader.skipValue()
+        return String(decoding: reader.bytes[range], as: UTF8.self)
+    }
+
+    private func words(_ reader: inout JSONReader) throws(SpoolError) -> [[UInt8]] {
+        let wrong = SpoolError.badInput("\"command\" must be an array of strings.")
+        guard reader.peek() == UInt8(ascii: "[") else { throw wrong }
+        var words: [[UInt8]] = []
+        try reader.readArray { (reader) throws(SpoolError) in
+            guard reader.peek() == UInt8(ascii: "\"") else { throw wrong }
+            words.append(Array(try reader.readString().utf8))
+        }
+        return words
+    }
+
+    private func variables(
+        _ reader: inout JSONReader
+    ) throws(SpoolError) -> [(name: String, value: String)] {
+        let wrong = SpoolError.badInput("\"env\" must be an object of strings.")
+        guard reader.peek() == UInt8(ascii: "{") else { throw wrong }
+        var variables: [(name: String, value: String)] = []
+        try reader.readObject { (name, reader) throws(SpoolError) in
+            guard reader.peek() == UInt8(ascii: "\"") else { throw wrong }
+            let value = try reader.readString()
+            guard !name.isEmpty, !name.utf8.contains(where: { $0 == 0 || $0 == 0x3D }),
+                !value.utf8.contains(0)
+            else { throw .badInput("\"env\": a name has no '=', and neither has a NUL.") }
+            variables.append((name, value))
+        }
+        return variables
+    }
+
+    private func finish(_ draft: Draft) throws(SpoolError) -> NewJob {
+        var job = draft.job
+        if draft.seen.isSuperset(of: [.delay, .at]) {
+            throw .badInput("\"delay\" and \"at\" exclude each other.")
+        }
+        switch (draft.command, draft.kind) {
+        case (_?, _?): throw .badInput("\"command\" and \"kind\" exclude each other.")
+        case (nil, nil): throw .badInput("neither \"command\" nor \"kind\" is there.")
+        case (let command?, nil):
+            guard draft.json == nil else { throw .badInput("\"args\" belongs to a \"kind\".") }
+            job.work = .command(command)
+            try setPlace(&job, draft)
+        case (nil, let kind?):
+            guard draft.cwd == nil, draft.variables.isEmpty else {
+                throw .badInput("\"cwd\" and \"env\" belong to a \"command\".")
+            }
+            job.work = .kind(kind)
+            job.place = nil
+        }
+        guard draft.json == nil || draft.body == nil else {
+            throw .badInput("\"args\" and \"body\" exclude each other.")
+        }
+        if let json = draft.json { job.body = .json(json) }
+        if let body = draft.body { job.body = .bytes(body) }
+        try job.validate()
+        try CommandLimits.check(job)
+        return job
+    }
+
+    private func setPlace(_ job: inout NewJob, _ draft: Draft) throws(SpoolError) {
+        if let cwd = draft.cwd {
+            job.place?.directory = try Places.directory(Array(cwd.utf8))
+        }
+        guard !draft.variables.isEmpty else { return }
+        var all = variables
+        for variable in draft.variables {
+            try Places.set(Array("\(variable.name)=\(variable.value)".utf8), in: &all)
+        }
+        job.place?.environment = Places.joined(all)
+    }
+}

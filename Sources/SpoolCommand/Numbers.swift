@@ -1,0 +1,80 @@
+// Numbers.swift - priorities, counts, ids and names as they are typed, each checked at both ends of its range.
+
+internal import SpoolJobs
+internal import SpoolThreads
+
+enum Numbers {
+    /// A number, or one of the words urgent, high, normal, low, idle.
+    static func priority(_ text: String, option: String = "--priority") throws(SpoolError) -> Int {
+        if let named = Job.priorityNames.first(where: { $0.0 == text }) { return named.1 }
+        if let number = Int(text), Job.priorities.contains(number) { return number }
+        let words = Job.priorityNames.map(\.0)
+        throw .usage(
+            "\(option) must be 0…\(Job.priorities.upperBound) or \(words.joined(separator: ", "));"
+                + " got '\(text)'." + Suggestion.sentence(for: text, among: words))
+    }
+
+    static let mostRetries = 1_000_000
+
+    static func retries(_ text: String, option: String = "--retries") throws(SpoolError) -> Int {
+        try count(text, option: option, in: 0...mostRetries)
+    }
+
+    static func count(
+        _ text: String, option: String, in range: ClosedRange<Int>
+    ) throws(SpoolError) -> Int {
+        guard let number = Int(text), range.contains(number), text.utf8.first != UInt8(ascii: "+")
+        else {
+            throw .usage(
+                "\(option) must be \(range.lowerBound)…\(range.upperBound); got '\(text)'.")
+        }
+        return number
+    }
+
+    static func id(_ text: String) throws(SpoolError) -> Int64 {
+        guard let number = Int64(text), number > 0 else {
+            throw .usage(
+                "'\(text)' is not a job's id.", hint: "Ids are numbers, as  spool list  shows them."
+            )
+        }
+        return number
+    }
+
+    static func ids(_ texts: [String]) throws(SpoolError) -> [Int64] {
+        var ids: [Int64] = []
+        for text in texts { ids.append(try id(text)) }
+        return ids
+    }
+
+    /// Queues and kinds: letters, digits and -_.:/+@, since they stand in shells, URLs and line protocols.
+    static func name(_ text: String, what: String) throws(SpoolError) -> String {
+        guard text.utf8.count <= Job.maximumNameBytes, !text.isEmpty, text.utf8.allSatisfy(isOfName)
+        else {
+            throw .usage(
+                "\(what) '\(text)': a name has 1…\(Job.maximumNameBytes) letters, digits and "
+                    + "-_.:/+@.")
+        }
+        return text
+    }
+
+    private static func isOfName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: "-_.:/+@".utf8.contains(byte)
+        }
+    }
+
+    static let longestLabel = 1024
+
+    /// A job's label: any text of one line.
+    static func label(_ text: String, option: String = "--name") throws(SpoolError) -> String {
+        guard (1...longestLabel).contains(text.utf8.count),
+            !text.utf8.contains(where: { $0 < 0x20 })
+        else {
+            throw .usage("\(option) must be one line of 1…\(longestLabel) bytes.")
+        }
+        return text
+    }
+}

@@ -1,0 +1,110 @@
+// Places.swift - where a command runs (directory and environment), and what execve(2) takes.
+
+private import CSpool
+private import Glibc
+internal import SpoolJobs
+internal import SpoolThreads
+
+enum Places {
+    /// What a job that puts jobs must not hand on: they are of its own run.
+    private static let ofOneRun: Set<String> = [
+        "SPOOL_JOB_ID", "SPOOL_ATTEMPT", "SPOOL_MAX_ATTEMPTS", "SPOOL_WORKER", "SPOOL_DEADLINE",
+    ]
+
+    /// Directory and environment as --cwd, --env and --clean-env make them.
+    static func current(_ arguments: PutArguments) throws(SpoolError) -> Place {
+        var variables = arguments.has(.cleanEnvironment) ? [] : Environment.variables()
+        variables.removeAll { name($0).map(ofOneRun.contains) ?? true }
+        for variable in arguments.variables { try set(variable, in: &variables) }
+        return Place(
+            directory: try directory(arguments.values[.cwd]),
+            environment: joined(variables))
+    }
+
+    /// Adds or replaces `NAME=value`.
+    static func set(_ variable: [UInt8], in variables: inout [[UInt8]]) throws(SpoolError) {
+        guard let name = name(variable), !name.isEmpty else {
+            throw .usage("--env '\(String(decoding: variable, as: UTF8.self))': write NAME=value.")
+        }
+        variables.removeAll { self.name($0) == name }
+        variables.append(variable)
+    }
+
+    /// The variables as a ``Place`` keeps them.
+    static func joined(_ variables: [[UInt8]]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(variables.reduce(0) { $0 + $1.count + 1 })
+        for variable in variables {
+            bytes += variable
+            bytes.append(0)
+        }
+        return bytes
+    }
+
+    /// Variables that `environment` (each ended by NUL) holds.
+    static func split(_ environment: [UInt8]) -> [[UInt8]] {
+        environment.split(separator: 0).map(Array.init)
+    }
+
+    private static func name(_ variable: [UInt8]) -> String? {
+        variable.firstIndex(of: UInt8(ascii: "=")).map {
+            String(decoding: variable[..<$0], as: UTF8.self)
+        }
+    }
+
+    /// Absolute; a given one must exist.
+    static func directory(_ given: [UInt8]?) throws(SpoolError) -> [UInt8] {
+        if let given, given.first == UInt8(ascii: "/") { return try existing(given, given) }
+        guard let pointer = getcwd(nil, 0) else {
+            throw .system(call: "getcwd", errno: errno)
+        }
+        defer { free(pointer) }
+        let current = Array(UnsafeRawBufferPointer(start: pointer, count: strlen(pointer)))
+        guard let given else { return current }
+        return try existing(current + [UInt8(ascii: "/")] + given, given)
+    }
+
+    private static func existing(_ path: [UInt8], _ given: [UInt8]) throws(SpoolError) -> [UInt8] {
+        var status = stat()
+        let found = path.map(CChar.init(bitPattern:)) + [0]
+        let text = String(decoding: given, as: UTF8.self)
+        guard stat(found, &status) == 0 else {
+            throw .usage("--cwd '\(text)': \(SpoolError.reason(errno)).")
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            throw .usage("--cwd '\(text)': not a directory.")
+        }
+        return path
+    }
+}
+
+/// What execve(2) takes: said at put, where somebody reads it, and not when the job runs.
+enum CommandLimits {
+    /// MAX_ARG_STRLEN of Linux, less the NUL at the end.
+    private static let longestWord = 131_071
+
+    static func check(_ job: NewJob) throws(SpoolError) {
+        guard case .command(let words) = job.work else { return }
+        guard let program = words.first, !program.isEmpty else {
+            throw .usage("the command is empty.", hint: "Try:  spool put -- echo hello")
+        }
+        let variables = job.place?.environment.count ?? 0
+        // Each word and variable costs its NUL and a pointer besides its bytes; 2048 are the kernel's own head room.
+        var total = 2048 + variables
+        for word in words {
+            guard word.count <= longestWord else {
+                throw .tooLarge(
+                    what: "an argument of the command", bytes: word.count, limit: longestWord)
+            }
+            total += word.count + 9
+        }
+        // The usual case needs no count of the variables and no sysconf.
+        guard total + variables * 4 > 131_072 else { return }
+        total += 8 * (job.place.map { Places.split($0.environment).count } ?? 0)
+        let limit = sysconf(Int32(_SC_ARG_MAX))
+        guard limit <= 0 || total <= limit else {
+            throw .tooLarge(
+                what: "the command with its arguments and environment", bytes: total, limit: limit)
+        }
+    }
+}

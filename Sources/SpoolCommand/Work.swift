@@ -1,0 +1,161 @@
+// Work.swift - `spool work`: a worker, in the foreground or detached.
+
+private import Glibc
+internal import ArgumentParser
+internal import SpoolJobs
+internal import SpoolThreads
+internal import SpoolWorker
+
+struct Work: SpoolSubcommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run the jobs that are put.",
+        discussion: """
+            Takes commands and spool.noop; typed jobs too with --exec, which runs PROGRAM with the \
+            kind as its argument and the body on stdin. Several queues are worked off in the order \
+            given, or by weight (mail*5,default: mail five times as often).
+
+            TERM or INT: no new jobs, running ones get --grace; a second one stops at once.
+
+              spool work -j 4
+              spool work -q mail*5,default --exec ./handle
+              spool work --until-empty && echo all done
+            """)
+
+    @OptionGroup var global: GlobalOptions
+
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp("Queues to work for. Default: all.", valueName: "name[*weight],..."))
+    var queue: [String] = []
+    @Option(
+        name: [.customShort("j"), .customLong("jobs")],
+        help: ArgumentHelp("Jobs at once. Default: one a core.", valueName: "n"))
+    var consumers: String?
+    @Option(help: ArgumentHelp("Program for typed jobs.", valueName: "program"))
+    var exec: String?
+    @Flag(help: "End when nothing is ready, running or retrying; 1 if a job failed for good.")
+    var untilEmpty = false
+    @Option(help: ArgumentHelp("Take so many jobs, then end.", valueName: "n"))
+    var maxJobs: String?
+    @Option(help: ArgumentHelp("End after so long without work.", valueName: "duration"))
+    var idleExit: String?
+    @Flag(help: "Go on in the background; prints the process id.")
+    var detach = false
+    @Option(
+        help: ArgumentHelp(
+            "What running jobs get when the worker is asked to end. Default: 25s.",
+            valueName: "duration"))
+    var grace: String?
+    @Option(
+        help: ArgumentHelp(
+            "From TERM to KILL for a job that is stopped. Default: 10s.", valueName: "duration"))
+    var killAfter: String?
+    @Option(help: ArgumentHelp("Name in tables. Default: host:pid.", valueName: "name"))
+    var name: String?
+    @Option(
+        help: ArgumentHelp(
+            "Bytes of output kept of one run. Default: 1048576.", valueName: "bytes"))
+    var logLimit: String?
+
+    func perform(on screen: Screen) throws(SpoolError) -> Int32 {
+        let options = try options(screen.settings)
+        if detach { return try Detached.start(options, screen) }
+        let supervisor = try Supervisor(options) { screen.note("spool work: \($0)") }
+        if isatty(2) != 0 || screen.settings.verbosity > 0 {
+            screen.note(Self.greeting(options))
+        }
+        let summary = try supervisor.run()
+        try tell(summary, on: screen)
+        return untilEmpty && summary.dead + summary.cancelled > 0 ? 1 : 0
+    }
+
+    func options(_ settings: Settings) throws(SpoolError) -> WorkerOptions {
+        let count = try consumers.map { text throws(SpoolError) in
+            try Numbers.count(text, option: "-j", in: 1...1024)
+        }
+        var options = WorkerOptions(
+            file: try settings.file(), consumers: count ?? Worker.usableCores)
+        let chosen = try QueueList.parse(queue)
+        options.selection = Selection(queues: chosen, kinds: exec == nil ? .none : .all)
+        options.queues = queue.joined(separator: ",")
+        options.program = try program()
+        options.untilEmpty = untilEmpty
+        options.maxJobs = try maxJobs.map { text throws(SpoolError) in
+            try Numbers.count(text, option: "--max-jobs", in: 1...Int(Int32.max))
+        }
+        options.idleExit = try idleExit.map { text throws(SpoolError) in
+            try Durations.parse(text, option: "--idle-exit")
+        }
+        if let grace { options.grace = try Durations.parse(grace, option: "--grace") }
+        if let killAfter {
+            options.killAfter = try Durations.parse(killAfter, option: "--kill-after")
+        }
+        options.name = try name.map { text throws(SpoolError) in try Numbers.label(text) }
+        if let logLimit {
+            options.logLimit = try Numbers.count(logLimit, option: "--log-limit", in: 0...(1 << 30))
+        }
+        return options
+    }
+
+    private func program() throws(SpoolError) -> String? {
+        guard let exec else { return nil }
+        guard !exec.isEmpty else { throw .usage("--exec needs a program.") }
+        return exec
+    }
+
+    private static func greeting(_ options: WorkerOptions) -> String {
+        let queues = options.queues.isEmpty ? "all queues" : options.queues
+        return "spool work: \(Phrases.counted(options.consumers, "consumer")) on \(queues) of "
+            + "\(options.file)  (Ctrl-C ends it)"
+    }
+
+    private func tell(_ summary: WorkSummary, on screen: Screen) throws(SpoolError) {
+        if screen.settings.isJSON {
+            var object = JSONObject()
+            object.set("type", "result")
+            object.set("done", summary.done)
+            object.set("retrying", summary.retrying)
+            object.set("dead", summary.dead)
+            object.set("cancelled", summary.cancelled)
+            object.set("released", summary.released)
+            object.set("missed_wakeups", summary.missedWakeups)
+            object.set("took_ms", summary.took)
+            object.set("v", 1)
+            return try screen.line(object)
+        }
+        var parts = ["\(Phrases.grouped(summary.done)) done"]
+        for (count, word) in [
+            (summary.retrying, "to be retried"), (summary.dead, "dead"),
+            (summary.cancelled, "cancelled"), (summary.released, "given back"),
+        ] where count > 0 { parts.append("\(Phrases.grouped(count)) \(word)") }
+        let seconds = Double(max(1, summary.took.microseconds)) / 1e6
+        let rate = Phrases.grouped(Int(Double(summary.jobs) / seconds))
+        var line =
+            "spool work: " + parts.joined(separator: ", ")
+            + " in \(Phrases.short(summary.took)), \(rate) jobs/s"
+        if screen.settings.verbosity > 0 { line += ", \(summary.missedWakeups) missed wake-ups" }
+        screen.note(line)
+    }
+}
+
+/// Queues as -q takes them: names with optional weights, by commas or in several options.
+enum QueueList {
+    static func parse(_ options: [String]) throws(SpoolError) -> [Selection.Choice] {
+        var choices: [Selection.Choice] = []
+        for text in options.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) })
+        {
+            let parts = text.split(separator: "*", maxSplits: 1, omittingEmptySubsequences: false)
+            let name = try Numbers.name(String(parts[0]), what: "-q")
+            var weight = 1
+            if parts.count > 1 {
+                weight = try Numbers.count(
+                    String(parts[1]), option: "the weight of '\(name)'", in: 1...1000)
+            }
+            guard !choices.contains(where: { $0.queue == name }) else {
+                throw .usage("-q names '\(name)' twice.")
+            }
+            choices.append(.init(queue: name, weight: weight))
+        }
+        return choices
+    }
+}

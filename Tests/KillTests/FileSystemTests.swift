@@ -1,0 +1,96 @@
+// FileSystemTests.swift - rig F: stores on file systems that are small, full or read-only. Needs root, to mount them.
+
+import Foundation
+import SpoolJobs
+import SpoolThreads
+import Testing
+
+@Suite(
+    "A store on a file system", .timeLimit(.minutes(5)), .serialized,
+    .enabled(if: getuid() == 0, "mounting needs root"))
+struct FileSystemTests {
+    let scratch: Scratch
+    let mount: Mount
+
+    init() throws {
+        scratch = try Scratch()
+        mount = try Mount(scratch.directory + "/fs")
+    }
+
+    var path: String { mount.path + "/jobs.db" }
+
+    func spool(_ command: String, _ arguments: String...) throws -> (status: Int32, printed: String)
+    {
+        let program = try Program(
+            "spool", [command, "--file", path] + arguments, in: scratch.directory)
+        return (try program.wait(), program.printed)
+    }
+
+    @Test(
+        "D4: that is full refuses a put with a sentence, keeps what was put, and goes on when there is room"
+    )
+    func full() throws {
+        try mount.set("size=3m")
+        let body = scratch.directory + "/body"
+        try Data(repeating: 120, count: 100_000).write(to: URL(fileURLWithPath: body))
+        var put = 0
+        var refusal = (status: Int32(0), printed: "")
+        while put < 100 {
+            refusal = try spool("put", "-k", "big", "--body", "@" + body)
+            guard refusal.status == 0 else { break }
+            put += 1
+        }
+        #expect(refusal.status == 74)
+        #expect(refusal.printed.hasPrefix("error: disk full while writing \(path)"))
+        #expect(try Store.open(path, .readOnly).counts(queue: nil).ready == put)
+        try mount.set("size=64m")
+        #expect(try spool("put", "-k", "big", "--body", "@" + body).status == 0)
+        let store = try Store.open(path, .existing)
+        #expect(try store.check() == [])
+        #expect(try store.counts(queue: nil).ready == put + 1)
+    }
+
+    @Test("D4: that has no room for a store at all leaves nothing that looks like one")
+    func tiny() throws {
+        try mount.set("size=8k")
+        let refusal = try spool("put", "--", "true")
+        #expect(refusal.status == 74 || refusal.status == 73, "\(refusal)")
+        #expect(refusal.printed.hasPrefix("error: "))
+        #expect(!FileManager.default.fileExists(atPath: path))
+        try mount.set("size=64m")
+        #expect(try spool("put", "--", "true").status == 0)
+    }
+
+    @Test("P6: that is read-only can be looked at, and refuses a put")
+    func readOnly() throws {
+        #expect(try spool("put", "--", "true").status == 0)
+        try mount.set("ro")
+        let list = try spool("list", "--ids")
+        #expect(list.status == 0 && list.printed == "1\n", "\(list)")
+        let refusal = try spool("put", "--", "true")
+        #expect(refusal.status == 77, "\(refusal)")
+        #expect(refusal.printed.hasPrefix("error: \(path)"))
+    }
+}
+
+/// A file system in memory, unmounted with its owner.
+final class Mount {
+    let path: String
+
+    init(_ path: String) throws {
+        self.path = path
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        try run("mount", "-t", "tmpfs", "-o", "size=64m,mode=700", "spool-test", path)
+    }
+
+    /// Changes its options while it is in use.
+    func set(_ options: String) throws { try run("mount", "-o", "remount," + options, path) }
+
+    deinit { try? run("umount", "-l", path) }
+
+    private func run(_ name: String, _ arguments: String...) throws {
+        let program = try Program("/bin/" + name, arguments, in: NSTemporaryDirectory())
+        let status = try program.wait()
+        guard status == 0 else { throw SpoolError.usage("\(name): \(program.printed)") }
+    }
+}

@@ -1,0 +1,86 @@
+// ScreenTests.swift - what programs and people read: JSON, tables, pipes that close.
+
+import SpoolThreads
+import Testing
+
+@testable import SpoolCommand
+
+@Suite("I7: output") struct ScreenTests {
+    @Test("is one JSON object a job, with the documented keys")
+    func json() throws {
+        let bench = try Bench()
+        bench.spool("put", "-k", "mail.send", "-n", "hello", "{\"to\":\n \"a@b\"}")
+        let lines = bench.spool("list", "--json").text.split(separator: "\n")
+        #expect(lines.count == 1)
+        var keys: [String] = []
+        var reader = JSONReader(Array(lines[0].utf8))
+        try reader.readObject { (key, reader) throws(SpoolError) in
+            keys.append(key)
+            _ = try reader.skipValue()
+        }
+        #expect(
+            keys == [
+                "id", "state", "queue", "kind", "name", "priority", "attempt", "failures",
+                "max_attempts", "args", "put_at", "due_at", "started_at", "finished_at",
+                "took_ms", "exit", "signal", "error", "worker", "v",
+            ])
+        #expect(lines[0].contains(#""args":{"to":"a@b"}"#))
+    }
+
+    @Test("a reader that leaves early or was never there does no harm")
+    func pipes() throws {
+        let bench = try Bench()
+        let lines = (1...5000).map { "\($0)\n" }.joined()
+        _ = bench.spool("put", "--each", "--", "echo", input: lines)
+        let head = bench.shell("spool list -n 0 | head -1")
+        #expect((head.status, head.errors) == (0, ""))
+        let closed = bench.shell("spool list >&-; spool put -- true >&-; spool list >&- 2>&-")
+        #expect((closed.status, closed.errors) == (0, ""))
+        #expect(bench.spool("check").status == 0)
+        let ignored = bench.shell("trap '' PIPE; spool list --json -n 0 | head -1 > /dev/null")
+        #expect((ignored.status, ignored.errors) == (0, ""))
+        let full = bench.shell("spool list > /dev/full")
+        #expect(full.status == 74)
+        #expect(full.errors.hasPrefix("error: I/O error on stdout"))
+    }
+
+    @Test("has colour only where it is wanted")
+    func colour() throws {
+        let bench = try Bench()
+        bench.spool("put", "--", "true")
+        #expect(!bench.spool("list").text.contains("\u{1B}"))
+        #expect(bench.spool("list", "--color", "always").text.contains("\u{1B}["))
+        #expect(bench.shell("CLICOLOR_FORCE=1 spool list").text.contains("\u{1B}["))
+        #expect(!bench.shell("NO_COLOR=1 CLICOLOR_FORCE=1 spool list").text.contains("\u{1B}"))
+    }
+
+    @Test("hides what is done, and says how to put the first job")
+    func empty() throws {
+        let bench = try Bench()
+        bench.spool("init", "--quiet")
+        #expect(bench.spool("list").text == "No jobs. Put one with:  spool put -- echo hello\n")
+        #expect(bench.spool("join").status == 0)
+    }
+
+    @Test("S4: a job's name cannot colour the table")
+    func escaped() throws {
+        let bench = try Bench()
+        bench.spool("put", "--", "echo", "\u{1B}[31mred")
+        #expect(bench.spool("list").text.contains(#"echo '\e[31mred'"#))
+        #expect(bench.spool("show", "1").text.contains(#"echo '\e[31mred'"#))
+    }
+
+    @Test("cancel, retry, rm, pause and resume say what they did")
+    func moves() throws {
+        let bench = try Bench()
+        bench.spool("put", "--", "true")
+        #expect(bench.spool("cancel", "1").errors == "job 1 cancelled\n")
+        #expect(bench.spool("list", "state:cancelled", "--ids").text == "1\n")
+        #expect(bench.spool("retry", "1").errors == "job 1 ready again\n")
+        #expect(bench.spool("pause", "default").errors == "queue 'default' is paused\n")
+        #expect(!bench.spool("queues", "--json").text.contains(#""paused_at":null"#))
+        #expect(bench.spool("resume", "default").status == 0)
+        #expect(bench.spool("rm", "1", "--json").text == #"{"id":1,"action":"rm","v":1}"# + "\n")
+        #expect(bench.spool("list", "-a", "--ids").text.isEmpty)
+    }
+}
