@@ -170,6 +170,13 @@ extension MemoryQueue where Storage: ~Copyable {
         return state.pointee.storage.count >= state.pointee.limit
     }
 
+    /// How many threads and tasks wait in get: a hint.
+    public var waiting: Int {
+        lock.acquire()
+        defer { lock.release() }
+        return lines[QueueLine.getters.rawValue].count
+    }
+
     /// How many items it holds before put waits; 0 has no bound. Setting less than it holds drops nothing: put waits
     /// until there is room again. Less than 0 is a mistake. Safe from any thread.
     public var maxsize: Int {

@@ -33,6 +33,17 @@ public import Synchronization
         last = nil
     }
 
+    /// Walks along the line.
+    var count: Int {
+        var count = 0
+        var each = first
+        while let waiter = each {
+            count += 1
+            each = waiter.pointee.next
+        }
+        return count
+    }
+
     /// Takes the first waiter out, to be woken when the lock is released.
     @inlinable mutating func removeFirst() -> UnsafeMutablePointer<Waiter>? {
         guard let first else { return nil }
