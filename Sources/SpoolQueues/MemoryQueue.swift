@@ -23,8 +23,8 @@ public typealias PriorityQueue<Item: Comparable & Sendable> = MemoryQueue<Heap<I
 ///
 /// Safe from any thread and any task of one process; a forked child must not use a queue of its parent. Blocking verbs
 /// are for threads; the async ones of the same name (MemoryQueue+Async.swift) never block the cooperative pool.
-public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue, @unchecked
-    Sendable  // raw memory, guarded by its own lock
+public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue,
+    @unchecked Sendable  // raw memory, guarded by its own lock
 {
     /// What is put and got.
     public typealias Item = Storage.Item
@@ -171,10 +171,12 @@ extension MemoryQueue where Storage: ~Copyable {
     }
 
     /// How many threads and tasks wait in get: a hint.
-    public var waiting: Int {
+    public var waiting: Int { waiting(in: .getters) }
+
+    func waiting(in line: QueueLine) -> Int {
         lock.acquire()
         defer { lock.release() }
-        return lines[QueueLine.getters.rawValue].count
+        return lines[line.rawValue].count
     }
 
     /// How many items it holds before put waits; 0 has no bound. Setting less than it holds drops nothing: put waits

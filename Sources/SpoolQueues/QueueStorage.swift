@@ -8,7 +8,7 @@ public import SpoolThreads
 /// What a ``MemoryQueue`` keeps its items in, and the order in which it gives them back.
 ///
 /// Called by one thread at a time, with the queue's lock held: a storage must not use its queue.
-public protocol QueueStorage<Item>: ~Copyable {
+public protocol QueueStorage<Item>: ~Copyable, SendableMetatype {
     /// What is kept.
     associatedtype Item: Sendable
 

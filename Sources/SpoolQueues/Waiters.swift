@@ -69,7 +69,11 @@ public import Synchronization
         waiter.pointee.next = atFront ? first : nil
         waiter.pointee.previous = atFront ? nil : last
         if let neighbour = atFront ? first : last {
-            if atFront { neighbour.pointee.previous = waiter } else { neighbour.pointee.next = waiter }
+            if atFront {
+                neighbour.pointee.previous = waiter
+            } else {
+                neighbour.pointee.next = waiter
+            }
         }
         if atFront || first == nil { first = waiter }
         if !atFront || last == nil { last = waiter }
