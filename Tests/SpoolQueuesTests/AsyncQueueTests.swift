@@ -10,7 +10,7 @@ import Testing
     func bound() async throws {
         let subject = try Distance.queue.make(maxsize: 2)
         let producer = Task { for item in 0..<3 { try await subject.put(item, nil) } }
-        try subject.settle(1, in: .putters)
+        try await subject.settle(1, in: .putters)
         #expect(subject.queue.count == 2)
         var got: [Int] = []
         for _ in 0..<3 { got.append(try await subject.get(patience)) }
@@ -26,7 +26,7 @@ import Testing
         try await subject.put(1, nil)
         #expect(try await subject.get(nil) == 1)
         let getter = Task { try await subject.get(nil) }
-        try subject.settle(1, in: .getters)
+        try await subject.settle(1, in: .getters)
         try await subject.put(2, nil)
         #expect(try await getter.value == 2)
     }
@@ -55,9 +55,9 @@ import Testing
     func cancelledFirst(_ distance: Distance) async throws {
         let subject = try distance.make()
         let first = Task { try await subject.get(nil) }
-        try subject.settle(1, in: .getters)
+        try await subject.settle(1, in: .getters)
         let second = Task { try await subject.get(nil) }
-        try subject.settle(2, in: .getters)
+        try await subject.settle(2, in: .getters)
         first.cancel()
         try await subject.put(7, nil)
         #expect(try await second.value == 7)
@@ -87,13 +87,13 @@ import Testing
     func noTrace(_ distance: Distance) async throws {
         let subject = try distance.make(maxsize: 1)
         let getters = (0..<10).map { _ in Task { try await subject.get(nil) } }
-        try subject.settle(10, in: .getters)
+        try await subject.settle(10, in: .getters)
         for getter in getters { getter.cancel() }
         for getter in getters { _ = await getter.result }
         #expect(subject.waiting(.getters) == 0)
         try await subject.put(1, nil)
         let putters = (0..<10).map { _ in Task { try await subject.put(2, nil) } }
-        try subject.settle(10, in: .putters)
+        try await subject.settle(10, in: .putters)
         for putter in putters { putter.cancel() }
         for putter in putters {
             await #expect(throws: CancellationError.self) { try await putter.value }
@@ -108,7 +108,7 @@ import Testing
         for _ in 0..<200 {
             let subject = try distance.make()
             let reader = Task { try await subject.get(nil) }
-            try subject.settle(1, in: .getters)
+            try await subject.settle(1, in: .getters)
             try await subject.put(1, nil)
             reader.cancel()
             try await subject.put(2, nil)
@@ -126,7 +126,7 @@ import Testing
         for _ in 0..<100 {
             let subject = try distance.make()
             let readers = (0..<3).map { _ in Task { try await subject.get(nil) } }
-            try subject.settle(3, in: .getters)
+            try await subject.settle(3, in: .getters)
             readers[1].cancel()
             try await subject.put(1, nil)
             try await subject.put(2, nil)
@@ -140,7 +140,7 @@ import Testing
         let subject = try Distance.queue.make(maxsize: 1)
         try await subject.put(1, nil)
         let writer = Task { try await subject.put(2, nil) }
-        try subject.settle(1, in: .putters)
+        try await subject.settle(1, in: .putters)
         writer.cancel()
         await #expect(throws: CancellationError.self) { try await writer.value }
         let again = Task { try await subject.put(2, nil) }
@@ -157,7 +157,7 @@ import Testing
         var putters: [Task<Void, any Error>] = []
         for item in 1...3 {
             putters.append(Task { try await subject.put(item, nil) })
-            try subject.settle(item, in: .putters)
+            try await subject.settle(item, in: .putters)
         }
         putters[2].cancel()
         var got: [Int] = []
@@ -200,7 +200,7 @@ import Testing
         let subject = try distance.make()
         try await subject.put(1, nil)
         let joiner = Task { try await subject.join(nil) }
-        try subject.settle(1, in: .joiners)
+        try await subject.settle(1, in: .joiners)
         joiner.cancel()
         await #expect(throws: CancellationError.self) { try await joiner.value }
         #expect(subject.waiting(.joiners) == 0 && subject.queue.unfinished == 1)
@@ -243,7 +243,7 @@ import Testing
     func cancelledLoop() async throws {
         let queue = Queue<Int>()
         let loop = Task { for await _ in queue.items {} }
-        #expect(try eventually { queue.waiting == 1 })
+        #expect(try await eventually { queue.waiting == 1 })
         loop.cancel()
         await loop.value
         try queue.putNowait(1)
@@ -254,9 +254,9 @@ import Testing
     func manyTasks() async throws {
         let queue = Queue<Int>()
         let tasks = (0..<10_000).map { _ in Task { try await queue.get() } }
-        #expect(try eventually { queue.waiting == 10_000 })
+        #expect(try await eventually { queue.waiting == 10_000 })
         try queue.putNowait(0)
-        #expect(try eventually { queue.waiting == 9_999 })
+        #expect(try await eventually { queue.waiting == 9_999 })
         queue.shutdown()
         var got = 0
         for task in tasks where (try? await task.value) != nil { got += 1 }

@@ -17,6 +17,16 @@ func eventually(_ holds: () throws -> Bool) throws -> Bool {
     return true
 }
 
+/// The same in a task: the pool's few threads are left to the other tasks meanwhile.
+func eventually(_ holds: () throws -> Bool) async throws -> Bool {
+    let deadline = Deadline(after: patience)
+    while try !holds() {
+        guard !deadline.isPast else { return false }
+        await Task.yield()
+    }
+    return true
+}
+
 /// Threads, and how they ended.
 final class Crew: @unchecked Sendable {  // touched with the lock held only
     private let lock = Lock()
@@ -53,6 +63,14 @@ final class Crew: @unchecked Sendable {  // touched with the lock held only
     @discardableResult
     func end(_ location: SourceLocation = #_sourceLocation) throws -> [Int] {
         let haveEnded = try eventually { lock.withLock { running == 0 } }
+        #expect(haveEnded, "threads hang", sourceLocation: location)
+        return lock.withLock { seen }
+    }
+
+    /// The same in a task.
+    @discardableResult
+    func end(_ location: SourceLocation = #_sourceLocation) async throws -> [Int] {
+        let haveEnded = try await eventually { lock.withLock { running == 0 } }
         #expect(haveEnded, "threads hang", sourceLocation: location)
         return lock.withLock { seen }
     }

@@ -69,6 +69,11 @@ struct Subject: Sendable {
     func settle(_ count: Int, in line: QueueLine) throws {
         #expect(try eventually { (waiting(line) ?? count) == count }, "\(count) wait")
     }
+
+    func settle(_ count: Int, in line: QueueLine) async throws {
+        let haveCome = try await eventually { (waiting(line) ?? count) == count }
+        #expect(haveCome, "\(count) wait")
+    }
 }
 
 /// The durable queue behind the contract of the queues in memory: `taskDone()` finishes the job that was got first.

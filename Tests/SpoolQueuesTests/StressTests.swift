@@ -142,7 +142,7 @@ import Testing
             await Task.yield()
         }
         try await producer.value
-        #expect(try eventually { got.count == 2000 })
+        #expect(try await eventually { got.count == 2000 })
         for consumer in consumers { consumer.cancel() }
         for consumer in consumers { _ = await consumer.result }
         #expect(try (0..<2000).map { _ in try got.getNowait() }.sorted() == Array(0..<2000))
@@ -166,7 +166,7 @@ import Testing
             }
         }
         for task in tasks { try await task.value }
-        try crew.end()
+        try await crew.end()
         #expect(crew.failures.isEmpty)
         #expect(try await subject.join(.zero))
     }
