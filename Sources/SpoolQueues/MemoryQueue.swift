@@ -217,9 +217,16 @@ extension MemoryQueue where Storage: ~Copyable {
         _ = consume dropped  // outside the lock: the end of an item may use the queue
     }
 
-    /// Counts items as finished that nobody will get.
+    /// Counts items as finished that nobody will get; never more than are unfinished.
     private func settle(_ count: Int) {
-        let unsettled = min(count, unfinished)
-        tally.pointee.finished.add(unsettled, ordering: .sequentiallyConsistent)
+        let puts = state.pointee.puts.load(ordering: .relaxed)
+        var finished = tally.pointee.finished.load(ordering: .acquiring)
+        while true {
+            let (isCounted, seen) = tally.pointee.finished.compareExchange(
+                expected: finished, desired: min(puts, finished + count),
+                ordering: .sequentiallyConsistent)
+            if isCounted { return }
+            finished = seen
+        }
     }
 }
