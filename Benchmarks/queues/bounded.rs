@@ -16,9 +16,9 @@ fn main() {
         all.push(thread::spawn(move || {
             if threads == 1 {
                 let receiver = receiver.lock().expect("alone");
-                (0..share).for_each(|_| drop(receiver.recv().expect("open")));
+                (0..share).for_each(|_| _ = receiver.recv().expect("open"));
             } else {
-                (0..share).for_each(|_| drop(receiver.lock().expect("sound").recv().expect("open")));
+                (0..share).for_each(|_| _ = receiver.lock().expect("sound").recv().expect("open"));
             }
         }));
     }

@@ -1,7 +1,7 @@
 // Alarm.swift - runs something at a deadline, for tasks that wait: one thread for all of them, made with the first.
 //
-// Invariants: `pending` is a heap, the nearest deadline first. Cleared alarms stay in it until they are due or are more
-// than half of it; then they are swept out together: so clearing costs nothing and the heap stays small.
+// Invariants: `pending` is a heap, the nearest deadline first. Cleared alarms stay in it until they are due or
+// are more than half of it; then they are swept out together: so clearing costs nothing and the heap stays small.
 
 internal import SpoolThreads
 

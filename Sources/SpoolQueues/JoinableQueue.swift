@@ -14,11 +14,12 @@ public protocol JoinableQueue<Item>: Sendable {
 
     /// Puts an item, waiting while the queue is full.
     /// - Parameter timeout: Longest wait; nil waits for ever, zero only looks.
-    /// - Throws: `full` when the time is up, `shutDown` after ``shutdown(immediate:)``, `badInput` for a negative time;
-    ///   the item was not put then.
+    /// - Throws: `full` when the time is up, `shutDown` after ``shutdown(immediate:)``, `badInput` for a
+    ///   negative time; the item was not put then.
     func put(_ item: Item, timeout: Duration?) throws(SpoolError)
 
-    /// Takes the next item, waiting while the queue is empty. Follow it with ``taskDone()`` when the work is finished.
+    /// Takes the next item, waiting while the queue is empty. Follow it with ``taskDone()`` when the work is
+    /// finished.
     /// - Parameter timeout: Longest wait; nil waits for ever, zero only looks.
     /// - Throws: `empty` when the time is up, `shutDown` when the queue is shut down and empty, `badInput` for a
     ///   negative time.
@@ -78,8 +79,8 @@ extension JoinableQueue {
     /// Ends the queue; what is in it can still be got.
     public func shutdown() { shutdown(immediate: false) }
 
-    /// Takes the next item, runs `body` on it, and says that it is finished, also when `body` throws: the ordinary way
-    /// to consume, in which `taskDone` cannot be forgotten.
+    /// Takes the next item, runs `body` on it, and says that it is finished, also when `body` throws: the
+    /// ordinary way to consume, in which `taskDone` cannot be forgotten.
     /// - Returns: What `body` returns.
     /// - Throws: as ``get(timeout:)``, and what `body` throws.
     @inlinable @discardableResult

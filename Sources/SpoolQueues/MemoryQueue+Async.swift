@@ -1,5 +1,5 @@
-// MemoryQueue+Async.swift - the same verbs for tasks: they never block a thread of the cooperative pool, and a task that
-// is cancelled while it waits has neither put nor taken anything.
+// MemoryQueue+Async.swift - the same verbs for tasks: they never block a thread of the cooperative pool, and a
+// task that is cancelled while it waits has neither put nor taken anything.
 
 public import SpoolThreads
 private import Synchronization
@@ -22,8 +22,8 @@ extension MemoryQueue where Storage: ~Copyable {
 
     /// Takes the next item, suspending the task while the queue is empty.
     /// - Parameter timeout: Longest wait; nil waits for ever, zero only looks.
-    /// - Throws: as the blocking form, and `CancellationError` when the task is cancelled before there is an item: then
-    ///   none was taken.
+    /// - Throws: as the blocking form, and `CancellationError` when the task is cancelled before there is an
+    ///   item: then none was taken.
     @inlinable public func get(timeout: Duration? = nil) async throws -> Item {
         try check(timeout)
         try Task.checkCancellation()

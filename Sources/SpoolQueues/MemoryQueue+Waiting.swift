@@ -6,11 +6,11 @@ public import Synchronization
 extension MemoryQueue where Storage: ~Copyable {
     /// Puts an item, waiting while the queue is full.
     ///
-    /// Safe from any thread; blocks it. Those that wait are served in the order in which they came, but one that comes
-    /// at the right moment may slip in, as with every queue of this kind.
+    /// Safe from any thread; blocks it. Those that wait are served in the order in which they came, but one
+    /// that comes at the right moment may slip in, as with every queue of this kind.
     /// - Parameter timeout: Longest wait; nil waits for ever, zero only looks.
-    /// - Throws: `full` when the time is up, `shutDown`, `badInput` for a negative time, or what the storage throws; the
-    ///   item was not put then. See queue.Queue.put in Python.
+    /// - Throws: `full` when the time is up, `shutDown`, `badInput` for a negative time, or what the storage
+    ///   throws; the item was not put then. See queue.Queue.put in Python.
     @inlinable public func put(_ item: Item, timeout: Duration? = nil) throws(SpoolError) {
         try check(timeout)
         if try tryPut(item) { return }
@@ -21,12 +21,13 @@ extension MemoryQueue where Storage: ~Copyable {
         guard isPut != nil else { throw .full }
     }
 
-    /// Takes the next item, waiting while the queue is empty. Follow it with ``taskDone()`` when the work is finished.
+    /// Takes the next item, waiting while the queue is empty. Follow it with ``taskDone()`` when the work is
+    /// finished.
     ///
     /// Safe from any thread; blocks it.
     /// - Parameter timeout: Longest wait; nil waits for ever, zero only looks.
-    /// - Throws: `empty` when the time is up, `shutDown` when the queue is shut down and empty, `badInput` for a negative
-    ///   time, or what the storage throws. See queue.Queue.get in Python.
+    /// - Throws: `empty` when the time is up, `shutDown` when the queue is shut down and empty, `badInput` for
+    ///   a negative time, or what the storage throws. See queue.Queue.get in Python.
     @inlinable public func get(timeout: Duration? = nil) throws(SpoolError) -> Item {
         try check(timeout)
         if let item = try tryGet() { return item }

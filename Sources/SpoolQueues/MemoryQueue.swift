@@ -1,9 +1,9 @@
 // MemoryQueue.swift - the queue for threads and tasks of one process: waiting written once, over any storage.
 //
 // Invariants, all under the lock: nobody sleeps in `getters` while an item is there that nobody was woken for, nor in
-// `putters` while a place is free. A put wakes one getter, a get wakes one putter, and only if somebody really sleeps.
-// Who is woken looks again; another may have come first, and then it waits at the front. unfinished = puts - finished:
-// `finished` moves without the lock, and only a taskDone that makes both equal looks for who joins.
+// `putters` while a place is free. A put wakes one getter, a get wakes one putter, and only if somebody really
+// sleeps. Who is woken looks again; another may have come first, and then it waits at the front. unfinished =
+// puts - finished: `finished` moves without the lock, and only a taskDone that makes both equal looks for who joins.
 
 public import SpoolThreads
 public import Synchronization
@@ -21,8 +21,9 @@ public typealias PriorityQueue<Item: Comparable & Sendable> = MemoryQueue<Heap<I
 
 /// A joinable queue in memory, in the order of its storage: ``Queue``, ``LifoQueue``, ``PriorityQueue``.
 ///
-/// Safe from any thread and any task of one process; a forked child must not use a queue of its parent. Blocking verbs
-/// are for threads; the async ones of the same name (MemoryQueue+Async.swift) never block the cooperative pool.
+/// Safe from any thread and any task of one process; a forked child must not use a queue of its parent.
+/// Blocking verbs are for threads; the async ones of the same name (MemoryQueue+Async.swift) never block the
+/// cooperative pool.
 public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue,
     @unchecked Sendable  // raw memory, guarded by its own lock
 {
@@ -199,10 +200,10 @@ extension MemoryQueue where Storage: ~Copyable {
 
     // MARK: - The end
 
-    /// Ends the queue and wakes everybody who waits: put throws `shutDown`, and get does when nothing is left. Safe from
-    /// any thread; calling it again is harmless. See queue.Queue.shutdown in Python 3.13.
-    /// - Parameter immediate: Also drops what was not got yet and counts it as finished; what was got stays unfinished
-    ///   until its taskDone.
+    /// Ends the queue and wakes everybody who waits: put throws `shutDown`, and get does when nothing is left.
+    /// Safe from any thread; calling it again is harmless. See queue.Queue.shutdown in Python 3.13.
+    /// - Parameter immediate: Also drops what was not got yet and counts it as finished; what was got stays
+    ///   unfinished until its taskDone.
     public func shutdown(immediate: Bool = false) {
         var dropped: Storage? = nil
         lock.acquire()

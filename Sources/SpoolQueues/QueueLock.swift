@@ -1,8 +1,8 @@
 // QueueLock.swift - the lock of a queue: held for some nanoseconds, and inlined into put and get.
 //
-// Invariant: the word is 0 when free, 1 when held, 2 when held and somebody may sleep on it. After Drepper, "Futexes Are
-// Tricky", mutex 3. Beside pthread_mutex_t it saves two calls each time; who has to wait sleeps at once, as spinning made
-// queues slower wherever it was measured.
+// Invariant: the word is 0 when free, 1 when held, 2 when held and somebody may sleep on it. After Drepper,
+// "Futexes Are Tricky", mutex 3. Beside pthread_mutex_t it saves two calls each time; who has to wait sleeps
+// at once, as spinning made queues slower wherever it was measured.
 
 private import CSpool
 public import Synchronization

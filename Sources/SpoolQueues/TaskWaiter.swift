@@ -1,7 +1,7 @@
 // TaskWaiter.swift - a task that waits in a line beside threads, without a thread of its own.
 //
-// Invariant: all but the pointer changes with the queue's lock held. The continuation is resumed once, by who takes the
-// waiter out of its line: the one who wakes, the timer, or the cancellation.
+// Invariant: all but the pointer changes with the queue's lock held. The continuation is resumed once, by who
+// takes the waiter out of its line: the one who wakes, the timer, or the cancellation.
 
 public import SpoolThreads
 
@@ -29,8 +29,8 @@ public import SpoolThreads
         waiter.deallocate()
     }
 
-    /// Suspends the task until it is woken, the deadline passes, or it is cancelled; not at all when `isVain` says, with
-    /// the lock held, that there is nothing to wait for.
+    /// Suspends the task until it is woken, the deadline passes, or it is cancelled; not at all when `isVain`
+    /// says, with the lock held, that there is nothing to wait for.
     @usableFromInline func wait(
         atFront: Bool, until deadline: Deadline, unless isVain: () -> Bool
     ) async throws(SpoolError) -> WaitOutcome {

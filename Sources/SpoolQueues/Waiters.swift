@@ -1,9 +1,9 @@
 // Waiters.swift - who waits at a queue, first come first: threads that sleep on a word of their own, and tasks.
 //
-// Invariants: a line changes only with its queue's lock held. Who wakes takes the waiter out of the line, so each sleep
-// is ended once, and nobody is woken who does not sleep. A waiter whose time is up or whose task is cancelled takes
-// itself out; if it stands in the line no more, it was woken meanwhile, counts as woken, and looks again: so no wake-up
-// is ever lost. Who wakes does so after it has released the lock.
+// Invariants: a line changes only with its queue's lock held. Who wakes takes the waiter out of the line, so
+// each sleep is ended once, and nobody is woken who does not sleep. A waiter whose time is up or whose task is
+// cancelled takes itself out; if it stands in the line no more, it was woken meanwhile, counts as woken, and
+// looks again: so no wake-up is ever lost. Who wakes does so after it has released the lock.
 
 private import CSpool
 public import SpoolThreads

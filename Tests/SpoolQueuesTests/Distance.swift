@@ -14,8 +14,8 @@ enum Distance: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case priority = "PriorityQueue"
     case disk = "JobQueue"
 
-    /// Those that have a bound and can be shut down. A durable queue has neither yet: its file outlives its handles, and
-    /// a bound over processes is a matter of the store.
+    /// Those that have a bound and can be shut down. A durable queue has neither yet: its file outlives its
+    /// handles, and a bound over processes is a matter of the store.
     static let inMemory: [Distance] = [.queue, .lifo, .priority]
 
     var testDescription: String { rawValue }

@@ -179,4 +179,10 @@ import Testing
         #expect(try !queue.join(timeout: .zero))
         #expect(queue.unfinished == 1)
     }
+
+    @Test("a bound below zero is a mistake that stops the program")
+    func negativeBound() async {
+        await #expect(processExitsWith: .failure) { _ = Queue<Int>(maxsize: -1) }
+        await #expect(processExitsWith: .failure) { Queue<Int>().maxsize = -1 }
+    }
 }

@@ -1,6 +1,5 @@
 // Tasks.swift - the cases with tasks, and those with many that wait.
 
-import Glibc
 import SpoolQueues
 import SpoolThreads
 
@@ -60,31 +59,17 @@ func idleTasks(_ count: Int) async throws {
 private func observe(_ count: Int, _ queue: Queue<Int>, _ woken: Queue<Int>) throws {
     while queue.waiting < count { Pause.briefly(upTo: .milliseconds(1)) }
     let nothing = Queue<Void>()
-    let before = (Meter.cpu(), Meter.switches())
+    let before = Meter.cpu()
     _ = try? nothing.get(timeout: .seconds(2))  // its end is that the time is up
-    let idle = (Meter.cpu() - before.0, Meter.switches() - before.1)
+    let idle = Double(Meter.cpu() - before) / 2e9
     let puts = min(count, 1000)
-    let start = Meter.switches()
     let meter = Meter()
     for item in 0..<puts {
         try queue.put(item)
         _ = try woken.get()
     }
-    let switches = Double(Meter.switches() - start) / Double(puts)
-    meter.report(
-        puts,
-        """
-        ,"idleCPU":\(Double(idle.0) / 2e9),"idleSwitches":\(idle.1),"switchesPerPut":\(switches)
-        """)
+    let wakes = Double(count - queue.waiting) / Double(puts)
+    meter.report(puts, ",\"idleCPU\":\(idle),\"wakesPerPut\":\(wakes)")
     for item in puts..<count { try queue.put(item) }
     for _ in puts..<count { _ = try woken.get() }
-}
-
-extension Meter {
-    /// How often threads of the process have gone to sleep.
-    static func switches() -> Int {
-        var usage = rusage()
-        getrusage(__rusage_who_t(0), &usage)
-        return usage.ru_nvcsw
-    }
 }
