@@ -101,10 +101,26 @@ extension MemoryQueue where Storage: ~Copyable {
                 let outcome = Waiter.sleep(
                     in: lines + line.rawValue, atFront: hasSlept, lock, until: deadline)
                 hasSlept = outcome == .woken
+                if hasSlept { passOn(line) }
             }
             if let value = try look() { return value }
         }
         return nil
+    }
+
+    /// A thread that woke up wakes the next, if there is more than it will take itself.
+    @usableFromInline func passOn(_ line: QueueLine) {
+        lock.acquire()
+        lines[line.rawValue].isWaking = false
+        let isForMore =
+            switch line {
+            case .getters: state.pointee.storage.count > 1
+            case .putters: state.pointee.storage.count < state.pointee.limit - 1
+            case .joiners: false
+            }
+        let next = isForMore ? lines[line.rawValue].takeFirst() : nil
+        lock.release()
+        if let next { Waiter.wake(next) }
     }
 
     /// Whether a wait in the line would be for what is there already. Called with the lock held.

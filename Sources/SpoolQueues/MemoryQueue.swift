@@ -2,7 +2,7 @@
 //
 // Invariants, all under the lock: nobody sleeps in `getters` while an item is there that nobody was woken for, nor in
 // `putters` while a place is free. A put wakes one getter, a get wakes one putter, and only if somebody really
-// sleeps. Who is woken looks again; another may have come first, and then it waits at the front. unfinished =
+// sleeps and no thread is just waking up for it, which then wakes the next. Who is woken looks again; another may have come first, and then it waits at the front. unfinished =
 // puts - finished: `finished` moves without the lock, and only a taskDone that makes both equal looks for who joins.
 
 public import SpoolThreads
@@ -79,7 +79,7 @@ public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue
         }
         let puts = state.pointee.puts.load(ordering: .relaxed)
         state.pointee.puts.store(puts &+ 1, ordering: .relaxed)
-        let getter = lines[QueueLine.getters.rawValue].removeFirst()
+        let getter = lines[QueueLine.getters.rawValue].takeFirst()
         lock.release()
         if let getter { Waiter.wake(getter) }
         return true
@@ -100,7 +100,7 @@ public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue
         } catch {
             throw giveUpItem(because: error)
         }
-        let putter = lines[QueueLine.putters.rawValue].removeFirst()
+        let putter = lines[QueueLine.putters.rawValue].takeFirst()
         lock.release()
         if let putter { Waiter.wake(putter) }
         return item
@@ -108,7 +108,7 @@ public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue
 
     /// The storage refused the item: the place is free for the next that waits for one.
     @usableFromInline func giveUpPlace(because error: SpoolError) -> SpoolError {
-        let putter = lines[QueueLine.putters.rawValue].removeFirst()
+        let putter = lines[QueueLine.putters.rawValue].takeFirst()
         lock.release()
         if let putter { Waiter.wake(putter) }
         return error
@@ -116,7 +116,7 @@ public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue
 
     /// The storage kept the item: it is there for the next that waits for one.
     @usableFromInline func giveUpItem(because error: SpoolError) -> SpoolError {
-        let getter = lines[QueueLine.getters.rawValue].removeFirst()
+        let getter = lines[QueueLine.getters.rawValue].takeFirst()
         lock.release()
         if let getter { Waiter.wake(getter) }
         return error

@@ -3,7 +3,8 @@
 // Invariants: a line changes only with its queue's lock held. Who wakes takes the waiter out of the line, so
 // each sleep is ended once, and nobody is woken who does not sleep. A waiter whose time is up or whose task is
 // cancelled takes itself out; if it stands in the line no more, it was woken meanwhile, counts as woken, and
-// looks again: so no wake-up is ever lost. Who wakes does so after it has released the lock.
+// looks again: so no wake-up is ever lost. Who wakes does so after it has released the lock. `isWaking` is set with the
+// wake-up of a thread, and that thread clears it before it looks.
 
 private import CSpool
 public import SpoolThreads
@@ -15,7 +16,7 @@ public import Synchronization
     @usableFromInline var next: UnsafeMutablePointer<Waiter>?
     @usableFromInline var previous: UnsafeMutablePointer<Waiter>?
     var isInLine = false
-    var task: Unmanaged<TaskWaiter>?
+    @usableFromInline var task: Unmanaged<TaskWaiter>?
 }
 
 /// How a wait ended.
@@ -26,6 +27,8 @@ public import Synchronization
 /// Waiters in the order in which they came.
 @usableFromInline struct WaitingLine {
     @usableFromInline var first: UnsafeMutablePointer<Waiter>?
+    /// Whether a thread was woken that has not looked yet.
+    @usableFromInline var isWaking = false
     @usableFromInline var last: UnsafeMutablePointer<Waiter>?
 
     @inlinable init() {
@@ -44,10 +47,15 @@ public import Synchronization
         return count
     }
 
-    /// Takes the first waiter out, to be woken when the lock is released.
-    @inlinable mutating func removeFirst() -> UnsafeMutablePointer<Waiter>? {
-        guard let first else { return nil }
+    /// Takes the first waiter out, to be woken when the lock is released; nobody while a thread that was woken has not
+    /// looked yet.
+    ///
+    /// It takes a thread microseconds to wake up, in which many items pass: it wakes the next itself if more are left.
+    /// So a burst costs few wake-ups. A task is not waited for, as its pool may be busy for long.
+    @inlinable mutating func takeFirst() -> UnsafeMutablePointer<Waiter>? {
+        guard let first, !isWaking else { return nil }
         remove(first)
+        isWaking = first.pointee.task == nil
         return first
     }
 
