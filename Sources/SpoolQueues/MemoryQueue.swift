@@ -1,9 +1,10 @@
 // MemoryQueue.swift - the queue for threads and tasks of one process: waiting written once, over any storage.
 //
-// Invariants, all under the lock: nobody sleeps in `getters` while an item is there that nobody was woken for, nor in
-// `putters` while a place is free. A put wakes one getter, a get wakes one putter, and only if somebody really
-// sleeps and no thread is just waking up for it, which then wakes the next. Who is woken looks again; another may have come first, and then it waits at the front. unfinished =
-// puts - finished: `finished` moves without the lock, and only a taskDone that makes both equal looks for who joins.
+// Invariants, all under the lock: nobody sleeps in `getters` while an item is there that nobody was woken for, nor
+// in `putters` while a place is free. A put wakes one getter, a get one putter, and only if somebody really sleeps
+// and no thread is just waking up for it, which then wakes the next. Who is woken looks again; another may have come
+// first, and then it waits at the front. unfinished = puts - finished: `finished` moves without the lock, and only a
+// taskDone that makes both equal looks for who joins.
 
 public import SpoolThreads
 public import Synchronization

@@ -3,8 +3,8 @@
 // Invariants: a line changes only with its queue's lock held. Who wakes takes the waiter out of the line, so
 // each sleep is ended once, and nobody is woken who does not sleep. A waiter whose time is up or whose task is
 // cancelled takes itself out; if it stands in the line no more, it was woken meanwhile, counts as woken, and
-// looks again: so no wake-up is ever lost. Who wakes does so after it has released the lock. `isWaking` is set with the
-// wake-up of a thread, and that thread clears it before it looks.
+// looks again: so no wake-up is ever lost. Who wakes does so after it has released the lock.
+// `isWaking` is set with the wake-up of a thread, and that thread clears it before it looks.
 
 private import CSpool
 public import SpoolThreads
@@ -47,8 +47,8 @@ public import Synchronization
         return count
     }
 
-    /// Takes the first waiter out, to be woken when the lock is released; nobody while a thread that was woken has not
-    /// looked yet.
+    /// Takes the first waiter out, to be woken when the lock is released; nobody while a thread that was woken
+    /// has not looked yet.
     ///
     /// It takes a thread microseconds to wake up, in which many items pass: it wakes the next itself if more are left.
     /// So a burst costs few wake-ups. A task is not waited for, as its pool may be busy for long.

@@ -170,4 +170,19 @@ import Testing
         #expect(crew.failures.isEmpty)
         #expect(try await subject.join(.zero))
     }
+
+    @Test("a burst wakes as many as it has items for", arguments: Distance.inMemory)
+    func burst(_ distance: Distance) async throws {
+        for _ in 0..<20 {
+            let subject = try distance.make()
+            let crew = Crew()
+            try crew.start(4) { _ = try subject.queue.get(timeout: patience) }
+            let tasks = (0..<4).map { _ in Task { try await subject.get(patience) } }
+            try await subject.settle(8, in: .getters)
+            for item in 0..<8 { try subject.queue.putNowait(item) }
+            try await crew.end()
+            for task in tasks { _ = try await task.value }
+            #expect(crew.failures.isEmpty && subject.queue.isEmpty)
+        }
+    }
 }
