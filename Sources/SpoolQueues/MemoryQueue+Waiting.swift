@@ -108,19 +108,21 @@ extension MemoryQueue where Storage: ~Copyable {
         return nil
     }
 
-    /// A thread that woke up wakes the next, if there is more than it will take itself.
+    /// A thread that woke up wakes others for what there is more than it will take itself: tasks, up to the next
+    /// thread, which then does the same.
     @usableFromInline func passOn(_ line: QueueLine) {
         lock.acquire()
         lines[line.rawValue].isWaking = false
-        let isForMore =
+        let count = state.pointee.storage.count
+        let more =
             switch line {
-            case .getters: state.pointee.storage.count > 1
-            case .putters: state.pointee.storage.count < state.pointee.limit - 1
-            case .joiners: false
+            case .getters: count - 1
+            case .putters: state.pointee.limit - count - 1
+            case .joiners: 0
             }
-        let next = isForMore ? lines[line.rawValue].takeFirst() : nil
+        let chain = lines[line.rawValue].take(upTo: more)
         lock.release()
-        if let next { Waiter.wake(next) }
+        Waiter.wakeAll(chain)
     }
 
     /// Whether a wait in the line would be for what is there already. Called with the lock held.

@@ -59,6 +59,19 @@ public import Synchronization
         return first
     }
 
+    /// As ``takeFirst()``, several times: a chain for ``Waiter/wakeAll(_:)``.
+    mutating func take(upTo limit: Int) -> UnsafeMutablePointer<Waiter>? {
+        var (chain, end): (UnsafeMutablePointer<Waiter>?, UnsafeMutablePointer<Waiter>?)
+        var left = limit
+        while left > 0, let waiter = takeFirst() {
+            waiter.pointee.next = nil
+            if let end { end.pointee.next = waiter } else { chain = waiter }
+            end = waiter
+            left -= 1
+        }
+        return chain
+    }
+
     /// Takes all out, as a chain for ``Waiter/wakeAll(_:)``.
     mutating func removeAll() -> UnsafeMutablePointer<Waiter>? {
         let chain = first
@@ -104,7 +117,7 @@ extension Waiter {
         spool_futex_wake(wordOf(waiter), 1)
     }
 
-    /// Wakes a chain of ``WaitingLine/removeAll()``.
+    /// Wakes a chain of waiters that were taken out.
     static func wakeAll(_ chain: UnsafeMutablePointer<Waiter>?) {
         var each = chain
         while let waiter = each {
