@@ -89,6 +89,16 @@ void spool_close_elsewhere(int descriptor) {
     close(descriptor);
 }
 
+void spool_title(const char *title, int words) {
+    // glibc keeps the pointer to the kernel's own copy of the words, which follow each other there.
+    char *start = program_invocation_name;
+    size_t room = 0;
+    for (int word = 0; word < words; word++) room += strlen(start + room) + 1;
+    if (!room) return;
+    memset(start, 0, room);
+    memcpy(start, title, strnlen(title, room - 1));
+}
+
 int spool_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) ? -errno : 0; }
 
 int spool_is_ignored(int signal) {

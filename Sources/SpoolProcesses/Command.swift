@@ -11,6 +11,8 @@ private import SpoolThreads
 public struct Command: Hashable, Sendable {
     /// The first word is the program: a path, or a name that is looked for in PATH of `environment`.
     public var words: [[UInt8]]
+    /// The program, if the first word is only what it is called.
+    public var program: [UInt8]?
     /// `NAME=value` each.
     public var environment: [[UInt8]]
     /// Nil: where the caller stands.
@@ -63,7 +65,7 @@ public struct Command: Hashable, Sendable {
     public func start(
         _ streams: Streams, groupWord: UnsafeMutablePointer<Int64>? = nil, outlives: Bool = false
     ) throws(Failure) -> RunningCommand {
-        guard let name = words.first, !name.isEmpty else {
+        guard let name = program ?? words.first, !name.isEmpty else {
             throw Failure(exit: 127, reason: "command not found: ''")
         }
         let path = try resolve(name)
@@ -153,7 +155,7 @@ extension Command {
     /// Looks for its program without starting it.
     /// - Throws: ``Failure`` as a shell would say it: not there, or not executable.
     public func find() throws(Failure) {
-        guard let name = words.first, !name.isEmpty else {
+        guard let name = program ?? words.first, !name.isEmpty else {
             throw Failure(exit: 127, reason: "command not found: ''")
         }
         let path = try resolve(name)

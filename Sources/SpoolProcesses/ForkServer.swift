@@ -12,6 +12,8 @@ public import SpoolThreads
 public struct ForkServer: Sendable {
     /// First argument of the program that makes it a fork server.
     public static let argument = "__fork-server"
+    /// What ps shows instead of the program's path.
+    private static let title = "spool: fork server"
     /// The call of a `system` error when the server is gone.
     public static let sending = "send to the fork server"
 
@@ -50,9 +52,9 @@ public struct ForkServer: Sendable {
     ) throws(SpoolError) -> ForkServer {
         let (ours, theirs) = try Descriptor.sockets(packets: true).release()
         let input = Descriptor(owning: theirs)
-        let command = Command(
-            [Array(executable.utf8), Array(argument.utf8)],
-            environment: Command.currentEnvironment())
+        var command = Command(
+            [Array(title.utf8), Array(argument.utf8)], environment: Command.currentEnvironment())
+        command.program = Array(executable.utf8)
         let running: RunningCommand
         do {
             running = try command.start(
@@ -185,6 +187,7 @@ extension ForkServer {
                     guard let context else { _exit(71) }
                     let cradle = Unmanaged<Cradle>.fromOpaque(context).takeUnretainedValue()
                     Glibc.close(cradle.serverSocket)
+                    spool_title("spool: consumer", 2)
                     cradle.birth.slots.setConsumer(getpid(), cradle.birth.slot)
                     cradle.body(cradle.birth)
                 }, context)

@@ -21,6 +21,9 @@ int spool_fork_adopted(const char *name, void (*body)(void *), void *context);
 /// process id, or a negated errno. `body` must not return. Only from a process with one thread.
 pid_t spool_fork_child(void (*body)(void *), void *context);
 
+/// Writes a title over the first words of the command line that ps shows; what does not fit is cut.
+void spool_title(const char *title, int words);
+
 /// Orphans below the caller become its children. See prctl(2), PR_SET_CHILD_SUBREAPER.
 int spool_become_subreaper(void);
 
