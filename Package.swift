@@ -86,7 +86,11 @@ let package = Package(
             name: "SpoolCommandTests", dependencies: ["SpoolCommand", "SpoolJobs", "SpoolThreads"],
             swiftSettings: strict),
         .testTarget(
-            name: "SpoolWorkerTests", dependencies: ["SpoolWorker", "SpoolJobs", "SpoolThreads"],
+            name: "SpoolWorkerTests",
+            dependencies: [
+                "CSpool", "SpoolCommand", "SpoolProcesses", "SpoolWorker", "SpoolJobs",
+                "SpoolThreads",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "SpoolProcessesTests",

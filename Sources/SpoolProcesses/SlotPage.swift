@@ -70,6 +70,12 @@ public struct SlotPage: @unchecked Sendable {  // touched by atomic operations o
         }
     }
 
+    /// Takes the consumer and its command out of the slot, before their numbers go to others; its job stays.
+    public func leave(_ slot: Int) {
+        clearGroup(slot)
+        setConsumer(0, slot)
+    }
+
     /// Empties a slot for its next consumer.
     public func clear(_ slot: Int) {
         spool_store(word(slot, 0), 0)

@@ -69,14 +69,19 @@ public final class Consumer {
 
     private func perform(_ job: Assignment) throws(SpoolError) {
         slots.setJob(job.claim.job, slot)
-        defer { slots.setJob(0, slot) }
         if case .kind(Job.noop) = job.work {
             let now = UnixTime.now()
             report(Outcome(job.claim, .done, Run(started: now, ended: now, pid: 0)))
             if writer.count >= Self.gathered { try flush() }
-            return
+        } else {
+            try flush()
+            try run(job)
         }
-        try flush()
+        // Not when an error has ended it: then it stays the job that the consumer died with.
+        slots.setJob(0, slot)
+    }
+
+    private func run(_ job: Assignment) throws(SpoolError) {
         current = job.claim
         stop = nil
         let outcome = try CommandRun.perform(job, for: self)
@@ -150,7 +155,8 @@ public final class Consumer {
     private func end() -> Never {
         let group = slots.group(slot)
         if group > 1 { kill(-group, SIGKILL) }
-        slots.clear(slot)
+        // The job stays in the page: the supervisor learns from it that this one had begun.
+        slots.leave(slot)
         _exit(0)
     }
 }

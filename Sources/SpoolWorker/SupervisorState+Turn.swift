@@ -115,14 +115,16 @@ extension SupervisorState {
     /// Gives each claim to the consumer that has least to do, so that the first ones start first.
     mutating func deal(_ claims: [Claim], _ now: Deadline) -> [Action] {
         guard !claims.isEmpty else { return [] }
+        // The store may have taken so long that nobody has room any more: still only to those that are there.
+        let present = consumers.indices.filter { consumers[$0].phase == .ready }
         var shares = [[Int]](repeating: [], count: consumers.count)
         var rooms = consumers.map { $0.room(prefetching: isPrefetching, now: now) }
         for index in claims.indices {
-            let slot = rooms.indices.max {
+            let slot = present.max {
                 (rooms[$0] > 0 ? 1 : 0, -load($0, shares), rooms[$0])
                     < (rooms[$1] > 0 ? 1 : 0, -load($1, shares), rooms[$1])
             }
-            guard let slot else { continue }
+            guard let slot else { preconditionFailure("claimed without a consumer to claim for") }
             rooms[slot] -= 1
             shares[slot].append(index)
         }
