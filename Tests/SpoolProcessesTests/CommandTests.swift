@@ -83,8 +83,16 @@ import Testing
         #expect(try run(["ls", "/proc/self/fd"]).output == "0\n1\n2\n3\n")
     }
 
-    @Test("begins with no signal blocked or ignored")
+    @Test("begins with no signal blocked or ignored, whatever we block and ignore")
     func signals() throws {
+        var (mask, before) = (sigset_t(), sigset_t())
+        sigaddset(&mask, SIGUSR1)
+        pthread_sigmask(SIG_BLOCK, &mask, &before)
+        let handler = signal(SIGUSR2, SIG_IGN)
+        defer {
+            signal(SIGUSR2, handler)
+            pthread_sigmask(SIG_SETMASK, &before, nil)
+        }
         let status = try run(["grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"]).output
         #expect(status == "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n")
     }
@@ -106,13 +114,8 @@ import Testing
 
     @Test("without a first line of #! is a script of the shell, as for execvp")
     func script() throws {
-        var template = Array("/tmp/spool-script-XXXXXX".utf8CString)
-        let file = mkstemp(&template)
-        defer { unlink(template) }
-        _ = write(file, "echo from a script: $1\n", 23)
-        fchmod(file, 0o700)
-        close(file)
-        let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let path = try script("echo from a script: $1\n")
+        defer { unlink(path) }
         #expect(try run([path, "x"]).output == "from a script: x\n")
     }
 
@@ -120,5 +123,60 @@ import Testing
     func usage() throws {
         let end = try run(["sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done"]).end
         #expect(end.userMicroseconds > 0 && end.peakKiB > 100)
+    }
+
+    @Test("I2: reads the largest body, 64 MiB, to its last byte")
+    func largestInput() throws {
+        var bytes = [UInt8](repeating: 0x61, count: 64 << 20)
+        bytes[bytes.count - 1] = 0x7a
+        let script = "tail -c 2 | od -An -c | tr -d ' '"
+        #expect(try run(["wc", "-c"], input: bytes).output == "67108864\n")
+        #expect(try run(["sh", "-c", script], input: bytes).output == "az\n")
+    }
+
+    @Test("is looked for from its own directory when PATH says so, and the next place is tried")
+    func relativePath() throws {
+        let paths = ["PATH=no/such:share:bin:/nowhere"]
+        #expect(try run(["true"], environment: paths, directory: "/usr").end.exit == 0)
+        // A directory of that name is no program.
+        #expect(failure(["share"], directory: "/usr")?.exit == 127)
+    }
+
+    @Test("that is a script whose interpreter is missing says so instead of running as a text")
+    func noInterpreter() throws {
+        let path = try script("#!/no/such/interpreter\n")
+        defer { unlink(path) }
+        #expect(failure([path])?.exit == 127)
+    }
+
+    @Test("is killed with the whole of its process group, and only that")
+    func killGroup() throws {
+        let pipe = try Descriptor.pipe().release()
+        let null = try Descriptor.null()
+        let command = Command(
+            ["sh", "-c", "sleep 300 & sleep 300"].map { Array($0.utf8) },
+            environment: [Array("PATH=/usr/bin:/bin".utf8)])
+        var group: Int64 = 0
+        let running = try command.start(
+            .init(input: null.number, output: pipe.second, error: null.number), groupWord: &group)
+        close(pipe.second)
+        #expect(group == Int64(running.pid))
+        running.signal(SIGKILL)
+        // The end of the pipe is the end of all who held it.
+        var byte: UInt8 = 0
+        #expect(read(pipe.first, &byte, 1) == 0)
+        close(pipe.first)
+        #expect(running.reap().signal == SIGKILL)
+        running.signal(SIGKILL)
+    }
+
+    /// A file that may be executed.
+    private func script(_ text: String) throws -> String {
+        var template = Array("/tmp/spool-script-XXXXXX".utf8CString)
+        let file = mkstemp(&template)
+        _ = write(file, text, text.utf8.count)
+        fchmod(file, 0o700)
+        close(file)
+        return String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 }

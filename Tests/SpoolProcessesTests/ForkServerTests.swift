@@ -56,6 +56,35 @@ import Testing
     }
 }
 
+@Suite("The page of slots") struct SlotPageTests {
+    @Test("R3: ends each consumer and the group of its command, and nobody in an empty slot")
+    func endAll() throws {
+        let (slots, file) = try SlotPage.make()
+        defer { close(file) }
+        let null = try Descriptor.null()
+        let streams = Command.Streams(
+            input: null.number, output: null.number, error: null.number)
+        let sleep = Command(
+            ["sleep", "300"].map { Array($0.utf8) },
+            environment: [Array("PATH=/usr/bin:/bin".utf8)])
+        let consumer = try sleep.start(streams)
+        let command = try sleep.start(streams, groupWord: slots.groupWord(5))
+        let bystander = try sleep.start(streams)
+        slots.setConsumer(consumer.pid, 5)
+        slots.setConsumer(bystander.pid, 6)
+        slots.clear(6)
+        #expect(slots.group(5) == command.pid)
+
+        // Another mapping, as the fork server has it.
+        try SlotPage(mapping: file).endAll()
+        #expect(spool_wait_gone(consumer.pid, 0) == 1)
+        #expect(spool_wait_gone(command.pid, 30_000) == 1)
+        #expect(spool_wait_gone(bystander.pid, 0) == 0)
+        bystander.signal(SIGKILL)
+        for running in [consumer, command, bystander] { #expect(running.reap().signal == SIGKILL) }
+    }
+}
+
 @Suite("A child process") struct ChildProcessTests {
     @Test("is refused by a process with several threads, with the reason")
     func refused() throws {

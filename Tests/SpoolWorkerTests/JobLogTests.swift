@@ -69,4 +69,31 @@ import Testing
         lstat(path + ".log", &status)
         #expect(status.st_mode & 0o777 == 0o600 && status.st_mode & S_IFMT == S_IFREG)
     }
+
+    @Test("has records that add up to its bytes, the last line included")
+    func records() throws {
+        write([("12345678", 1), ("90", 2)], limit: 5)
+        let index = try #require(content(path + ".idx"))
+        let lengths = stride(from: 8, to: index.count, by: 16).map { Int(index[$0]) }
+        #expect(lengths.reduce(0, +) == content(path + ".log")?.count)
+        #expect(index[index.count - 4] == 2)
+    }
+
+    @Test("is not made when nothing may be kept, and loses no job when it cannot be made")
+    func impossible() {
+        write([("text", 1)], limit: 0)
+        #expect(content(path + ".log") == nil)
+        mkdir(path + ".idx", 0o700)
+        write([("text", 1), ("more", 2)])
+        var status = stat()
+        #expect(lstat(path + ".idx", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR)
+    }
+
+    @Test("begins anew where a lost attempt of that number left one")
+    func leftover() {
+        write([("old and long", 1)])
+        write([("new", 1)])
+        #expect(content(path + ".log") == Array("new".utf8))
+        #expect(content(path + ".idx")?.count == 16)
+    }
 }
