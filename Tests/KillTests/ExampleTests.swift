@@ -71,7 +71,13 @@ enum Children {
         return text.split(separator: " ").compactMap { Int32($0) }
     }
 
-    /// The name that a process shows, from /proc.
+    /// The name of a process as ps shows it, from /proc.
+    static func name(_ pid: Int32) -> String {
+        let text = try? String(contentsOfFile: "/proc/\(pid)/comm", encoding: .utf8)
+        return text?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
+    }
+
+    /// The words that a process shows, from /proc; none when it has ended.
     static func commandLine(_ pid: Int32) -> String {
         guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else {
             return ""
