@@ -178,14 +178,15 @@ struct SupervisorState {
         let since = consumers[slot].headSince
         for claim in consumers[slot].held {
             told.remove(claim.job)
-            let isCulprit = claim.job == running && !isStopping
-            var run = Run(started: at, ended: at)
-            if isCulprit {
-                let ran = Int64(now.nanoseconds - min(now.nanoseconds, since.nanoseconds)) / 1000
-                run.started = UnixTime(microseconds: at.microseconds - ran)
-                run.error = "consumer died: \(cause)"
+            guard claim.job == running else {
+                let never = Run(started: at, ended: at)
+                unsettled.append(Outcome(claim, .recalled, never))
+                continue
             }
-            unsettled.append(Outcome(claim, isCulprit ? .consumerDied : .recalled, run))
+            let ran = Int64(now.nanoseconds - min(now.nanoseconds, since.nanoseconds)) / 1000
+            var run = Run(started: UnixTime(microseconds: at.microseconds - ran), ended: at)
+            run.error = isStopping ? "the worker was stopped" : "consumer died: \(cause)"
+            unsettled.append(Outcome(claim, isStopping ? .released : .consumerDied, run))
         }
         consumers[slot].die(now)
         guard !unsettled.isEmpty else { return }
