@@ -34,6 +34,18 @@ import Testing
         }
     }
 
+    /// An executable file with this text.
+    func script(_ text: String) throws -> String {
+        var template = Array("/tmp/spool-script-XXXXXX".utf8CString)
+        let file = mkstemp(&template)
+        try #require(file >= 0)
+        let bytes = Array(text.utf8)
+        _ = write(file, bytes, bytes.count)
+        fchmod(file, 0o700)
+        close(file)
+        return String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
     @Test("tells its exit status, or the signal that ended it")
     func ends() throws {
         #expect(try run(["true"]).end.exit == 0)
@@ -51,6 +63,14 @@ import Testing
         #expect(failure(["/no/such"])?.exit == 127)
         #expect(failure(["/etc/passwd"])?.exit == 126)
         #expect(failure(["/etc"])?.reason == "permission denied: /etc")
+    }
+
+    @Test("that names an interpreter which is not there is 126, and says so")
+    func noInterpreter() throws {
+        let path = try script("#!/no/such/interpreter\n")
+        defer { unlink(path) }
+        #expect(failure([path])?.exit == 126)
+        #expect(failure([path])?.reason == "cannot execute \(path): its interpreter was not found")
     }
 
     @Test("that shall run in a directory that is not there says so")
@@ -89,6 +109,12 @@ import Testing
         #expect(status == "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n")
     }
 
+    @Test("I3: reads a body of the largest size to its last byte")
+    func largest() throws {
+        let bytes = [UInt8](repeating: 7, count: 64 << 20)
+        #expect(try run(["wc", "-c"], input: bytes).output == "\(64 << 20)\n")
+    }
+
     @Test("leads a process group of its own")
     func group() throws {
         let script = "[ $$ = $(ps -o pgid= -p $$ | tr -d ' ') ]"
@@ -105,14 +131,9 @@ import Testing
     }
 
     @Test("without a first line of #! is a script of the shell, as for execvp")
-    func script() throws {
-        var template = Array("/tmp/spool-script-XXXXXX".utf8CString)
-        let file = mkstemp(&template)
-        defer { unlink(template) }
-        _ = write(file, "echo from a script: $1\n", 23)
-        fchmod(file, 0o700)
-        close(file)
-        let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    func shellScript() throws {
+        let path = try script("echo from a script: $1\n")
+        defer { unlink(path) }
         #expect(try run([path, "x"]).output == "from a script: x\n")
     }
 
