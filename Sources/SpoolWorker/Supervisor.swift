@@ -263,6 +263,7 @@ extension SupervisorState.Look {
     init(_ exchange: Exchange, settled: Int, recovered: Int, _ now: UnixTime) {
         self.init(settled: settled)
         claims = exchange.claimed.map(\.claim)
+        for job in exchange.claimed { limits[job.claim.job] = job.timeout }
         isDry = exchange.takeable == 0
         cancellations = exchange.cancellations.map {
             StopOrder(

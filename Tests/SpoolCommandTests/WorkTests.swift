@@ -80,6 +80,15 @@ import Testing
         #expect(bench.rows("SELECT DISTINCT error FROM jobs").hasPrefix("timed out after 100ms"))
     }
 
+    @Test("R5: takes a job at its time-out from a consumer that was stopped (SIGSTOP)")
+    func stoppedConsumer() {
+        _ = bench.shell("spool put --timeout 0.1s -- sh -c 'kill -STOP $PPID; sleep 300'")
+        _ = bench.shell("spool put -- true")
+        #expect(work("--kill-after", "0.1s").status == 1)
+        #expect(
+            bench.rows("SELECT outcome FROM attempts ORDER BY job") == "timed out\ndone")
+    }
+
     @Test("repeats what fails after its backoff, until its retries are used up")
     func retries() {
         _ = bench.shell("spool put --retries 2 --backoff 10ms -- sh -c 'echo x >> tries; exit 1'")
