@@ -138,7 +138,8 @@ static int become_program(void *argument) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != child->parent) _exit(125);
     }
-    setpgid(0, 0);
+    if (spawn->outlives) setsid();
+    else setpgid(0, 0);
     if (spawn->pid_word) spool_store(spawn->pid_word, getpid());
     if (spawn->directory && chdir(spawn->directory)) {
         child->error = errno;

@@ -17,10 +17,7 @@ enum Detached {
         guard status == 0 else { throw .system(call: "pipe2", errno: -status) }
         let pid = spool_fork()
         guard pid >= 0 else { throw .system(call: "fork", errno: errno) }
-        if pid == 0 {
-            close(ends[0])
-            _exit(live(options, directory, ready: ends[1]))
-        }
+        if pid == 0 { _exit(live(options, directory, ready: keepOnly(ends[1]))) }
         close(ends[1])
         defer { close(ends[0]) }
         var word: [UInt8] = []
@@ -55,6 +52,15 @@ enum Detached {
             say("error: \(error.message)")
             return error.exitCode
         }
+    }
+
+    /// Lets everything go that the caller had open, as a lock or the end of a pipe, except the standard descriptors.
+    private static func keepOnly(_ descriptor: Int32) -> Int32 {
+        let kept: Int32 = 3
+        dup2(descriptor, kept)
+        _ = fcntl(kept, F_SETFD, FD_CLOEXEC)
+        spool_close_from(kept + 1)
+        return kept
     }
 
     private static func redirect(to path: String) {

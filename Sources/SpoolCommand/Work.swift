@@ -25,11 +25,11 @@ struct Work: SpoolSubcommand {
     @OptionGroup var global: GlobalOptions
 
     @Option(
-        name: .shortAndLong,
+        name: [.customShort("q", allowingJoined: true), .long],
         help: ArgumentHelp("Queues to work for. Default: all.", valueName: "name[*weight],..."))
     var queue: [String] = []
     @Option(
-        name: [.customShort("j"), .customLong("jobs")],
+        name: [.customShort("j", allowingJoined: true), .customLong("jobs")],
         help: ArgumentHelp("Jobs at once. Default: one a core.", valueName: "n"))
     var consumers: String?
     @Option(help: ArgumentHelp("Program for typed jobs.", valueName: "program"))
@@ -98,16 +98,21 @@ struct Work: SpoolSubcommand {
         return options
     }
 
+    /// Found here and once: a job may have a directory and a PATH of its own.
     private func program() throws(SpoolError) -> String? {
         guard let exec else { return nil }
+        let path: [UInt8]
         do throws(Command.Failure) {
-            try Command([Array(exec.utf8)], environment: Command.currentEnvironment()).find()
+            path = try Command([Array(exec.utf8)], environment: Command.currentEnvironment()).find()
         } catch {
             throw .usage(
                 "--exec: \(error.reason).",
                 hint: "It is a program's name or path, without arguments.")
         }
-        return exec
+        let slash = UInt8(ascii: "/")
+        let isAbsolute = path.first == slash
+        let absolute = isAbsolute ? path : try Places.directory(nil) + [slash] + path
+        return String(decoding: absolute, as: UTF8.self)
     }
 
     private static func greeting(_ options: WorkerOptions) -> String {

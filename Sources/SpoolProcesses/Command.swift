@@ -59,7 +59,8 @@ public struct Command: Hashable, Sendable {
         }
     }
 
-    /// Starts the program. Unless it `outlives` the calling thread it is killed when that dies.
+    /// Starts the program. Unless it `outlives` the calling thread it is killed when that dies; one that does has a
+    /// session of its own, and with all that it starts no terminal.
     /// - Parameter groupWord: Gets the number of its process group before the program begins.
     /// - Throws: ``Failure`` as a shell would say it.
     public func start(
@@ -124,6 +125,9 @@ public struct Command: Hashable, Sendable {
             return Failure(
                 exit: 126, reason: "cannot start a process: \(SpoolError.reason(number))",
                 isTemporary: true)
+        case .exec(ENOENT) where isThere(name):
+            return Failure(
+                exit: 126, reason: "cannot execute \(program): its interpreter was not found")
         case .exec(ENOENT), .exec(ENOTDIR):
             return Failure(exit: 127, reason: "command not found: \(program)")
         case .exec(EACCES):
@@ -152,16 +156,16 @@ extension Command {
         return variables
     }
 
-    /// Looks for its program without starting it.
+    /// Looks for its program without starting it, and gives its path.
     /// - Throws: ``Failure`` as a shell would say it: not there, or not executable.
-    public func find() throws(Failure) {
+    public func find() throws(Failure) -> [UInt8] {
         guard let name = program ?? words.first, !name.isEmpty else {
             throw Failure(exit: 127, reason: "command not found: ''")
         }
         let path = try resolve(name)
         let program = String(decoding: name, as: UTF8.self)
         switch Self.look(at: path) {
-        case .executable: return
+        case .executable: return path
         case .forbidden: throw Failure(exit: 126, reason: "permission denied: \(program)")
         case .missing: throw Failure(exit: 127, reason: "command not found: \(program)")
         }
@@ -190,6 +194,14 @@ extension Command {
         throw isForbidden
             ? Failure(exit: 126, reason: "permission denied: \(program)")
             : Failure(exit: 127, reason: "command not found: \(program)")
+    }
+
+    /// Whether a program that the kernel did not find has a file: then what its first line names is missing.
+    private func isThere(_ name: [UInt8]) -> Bool {
+        guard let path = try? resolve(name) else { return false }  // not in PATH: not there
+        let isRelative = path.first != Self.slash
+        let directory = isRelative ? directory.map { $0 + [Self.slash] } ?? [] : []
+        return Self.look(at: directory + path) == .executable
     }
 
     private enum Candidate { case executable, forbidden, missing }

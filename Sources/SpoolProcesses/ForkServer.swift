@@ -3,6 +3,9 @@
 // It has one thread (checked before each fork), never touches a database, and holds only its socket and the slots'
 // memory. A request is one packet with the consumer's end of a socket pair; what comes back is only bad news, because
 // a consumer says hello on its own socket. A consumer becomes a child of the server's parent, which is a subreaper.
+//
+// It leads a session without a terminal, and so do consumers and commands: a Ctrl-C is for the supervisor alone, and a
+// command that asks the terminal for a password fails at once, where a background group would be stopped for ever.
 
 private import CSpool
 private import Glibc

@@ -19,6 +19,8 @@ struct ConsumerState {
     var headSince: Deadline
     /// What was sent behind the first one was called back.
     var isRecalled = false
+    /// It did not end its job in time, and is killed.
+    var isOverdue = false
     /// Deaths and failed starts since something was last done.
     var failures = 0
     /// Microseconds a job takes; nil: not measured.
@@ -62,6 +64,7 @@ struct ConsumerState {
     mutating func die(_ now: Deadline) {
         held = []
         isRecalled = false
+        isOverdue = false
         fail(now)
     }
 

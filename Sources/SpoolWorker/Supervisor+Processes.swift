@@ -74,7 +74,13 @@ extension Supervisor {
         return server
     }
 
-    private func report(_ error: SpoolError) { say("cannot start a consumer: \(error.message)") }
+    /// The same words once a minute: what stops one consumer stops the next ones too, again and again.
+    private func report(_ error: SpoolError) {
+        let text = "cannot start a consumer: \(error.message) Trying again."
+        guard text != lastReport.text || lastReport.until.isPast else { return }
+        lastReport = (text, Deadline(after: .seconds(60)))
+        say(text)
+    }
 
     /// The fork server tells only bad news.
     func hearServer() throws(SpoolError) {

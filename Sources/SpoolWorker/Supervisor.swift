@@ -28,6 +28,8 @@ public final class Supervisor {
     var server: ForkServer?
     var links: [ConsumerLink?]
     var lastCell = -1
+    /// What was said about consumers that cannot be started, and until when it is not said again.
+    var lastReport = (text: "", until: Deadline.never)
     var state: SupervisorState
     var summary = WorkSummary()
     /// Children that ended before their hello was read.
@@ -178,9 +180,18 @@ public final class Supervisor {
             switch Int32(record.ssi_signo) {
             case SIGCHLD: try reap()
             case SIGQUIT: try tell(.stopNow)
-            default: try tell(.stop)
+            default:
+                announceEnd()
+                try tell(.stop)
             }
         }
+    }
+
+    /// Who pressed Ctrl-C and sees nothing happen wants to know why.
+    private func announceEnd() {
+        guard state.phase == .working, state.held > 0 else { return }
+        say(
+            "no new jobs; running ones have \(options.grace.typed). A second signal stops them.")
     }
 
     private func flush() throws(SpoolError) {
@@ -252,6 +263,7 @@ extension SupervisorState.Look {
     init(_ exchange: Exchange, settled: Int, recovered: Int, _ now: UnixTime) {
         self.init(settled: settled)
         claims = exchange.claimed.map(\.claim)
+        for job in exchange.claimed { limits[job.claim.job] = job.timeout }
         isDry = exchange.takeable == 0
         cancellations = exchange.cancellations.map {
             StopOrder(

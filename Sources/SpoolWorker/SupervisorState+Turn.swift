@@ -13,7 +13,7 @@ extension SupervisorState {
     mutating func turn(_ now: Deadline) -> [Action] {
         guard phase != .over else { return [] }
         if suspect <= now { countMissedWakeup() }
-        var actions = forks(now) + recalls(now) + stops(now)
+        var actions = forks(now) + recalls(now) + stops(now) + kills(now)
         if held > 0 || !unsettled.isEmpty { idleSince = now }
         if isFinished(now) {
             phase = .over
@@ -155,6 +155,7 @@ extension SupervisorState {
             }
         case .over: break
         }
-        return consumers.reduce(wake) { min($0, $1.recallAt) }
+        wake = consumers.reduce(wake) { min($0, $1.recallAt) }
+        return min(wake, nextOverdue)
     }
 }

@@ -43,6 +43,8 @@ struct SupervisorState {
     struct Look {
         var settled: Int
         var claims: [Claim] = []
+        /// The time-outs of those that have one, by job.
+        var limits: [Int64: Duration] = [:]
         /// Nothing more could be taken.
         var isDry = false
         var cancellations: [StopOrder] = []
@@ -109,7 +111,10 @@ struct SupervisorState {
     /// Set when only the safety poll found work: unless the bell rings by then, a wake-up was lost.
     var suspect = Deadline.never
     private(set) var missedWakeups = 0
-    var told: Set<Int64> = []
+    /// Running jobs whose consumer was told to cancel them, and by when it must have done so.
+    var told: [Int64: Deadline] = [:]
+    /// The time-outs of claims in consumers' hands, by job.
+    var limits: [Int64: Duration] = [:]
 
     init(_ settings: Settings, now: Deadline) {
         self.settings = settings
@@ -156,7 +161,7 @@ struct SupervisorState {
         for outcome in outcomes {
             // Only what it holds: a claim that was taken from it is not its to settle.
             guard consumers[slot].settle(outcome) else { continue }
-            told.remove(outcome.claim.job)
+            forget(outcome.claim.job)
             unsettled.append(outcome)
             // It is ready again, and no bell says so.
             if outcome.verdict == .released || outcome.verdict == .recalled { isDry = false }
@@ -177,16 +182,17 @@ struct SupervisorState {
     ) {
         let since = consumers[slot].headSince
         for claim in consumers[slot].held {
-            told.remove(claim.job)
+            defer { forget(claim.job) }
             guard claim.job == running else {
-                unsettled.append(Outcome(claim, .recalled, Run(started: at, ended: at)))
+                let never = Run(started: at, ended: at)
+                unsettled.append(Outcome(claim, .recalled, never))
                 continue
             }
             let ran = Int64(now.nanoseconds - min(now.nanoseconds, since.nanoseconds)) / 1000
             var run = Run(started: UnixTime(microseconds: at.microseconds - ran), ended: at)
-            run.error = isStopping ? "the worker was stopped" : "consumer died: \(cause)"
-            // Of a worker that is stopping we have killed it ourselves: the job is not to blame, but it had begun.
-            unsettled.append(Outcome(claim, isStopping ? .released : .consumerDied, run))
+            let (verdict, error) = fate(of: claim.job, in: slot, cause)
+            run.error = error
+            unsettled.append(Outcome(claim, verdict, run))
         }
         consumers[slot].die(now)
         guard !unsettled.isEmpty else { return }
@@ -194,7 +200,12 @@ struct SupervisorState {
         isDry = false
     }
 
-    private var isStopping: Bool {
+    private mutating func forget(_ job: Int64) {
+        told[job] = nil
+        limits[job] = nil
+    }
+
+    var isStopping: Bool {
         switch phase {
         case .working, .draining: false
         case .stopping, .over: true
@@ -208,6 +219,7 @@ struct SupervisorState {
         exchangeFailures = 0
         lookAt = .never
         isEmpty = look.isEmpty
+        limits.merge(look.limits) { $1 }
         taken += look.claims.count
         let wasDry = isDry
         isDry = look.isDry
@@ -215,17 +227,17 @@ struct SupervisorState {
             suspect = now + Self.bellDelay
         }
         dueAt = look.dueIn.map { now + max($0, .milliseconds(1)) } ?? .never
-        return deal(look.claims, now) + orders(look.cancellations)
+        return deal(look.claims, now) + orders(look.cancellations, now)
     }
 
-    private mutating func orders(_ cancellations: [StopOrder]) -> [Action] {
+    private mutating func orders(_ cancellations: [StopOrder], _ now: Deadline) -> [Action] {
         var actions: [Action] = []
-        for order in cancellations where !told.contains(order.job) {
+        for order in cancellations where told[order.job] == nil {
             let slot = consumers.firstIndex {
                 $0.held.contains { $0.job == order.job && $0.attempt == order.attempt }
             }
             guard let slot else { continue }
-            told.insert(order.job)
+            told[order.job] = now + order.grace + Self.patience
             actions.append(.stop(slot: slot, order))
         }
         return actions

@@ -15,39 +15,6 @@ import Testing
         bench.spool(["work", "--until-empty", "-j", "2", "--quiet"] + more)
     }
 
-    func rows(_ sql: String) -> String {
-        bench.shell("sqlite3 '\(bench.file)' \"\(sql)\"").text
-            .trimmingCharacters(in: .whitespacesAndNewlines)
-    }
-
-    func start(_ more: String...) throws -> Process {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: Program.spool)
-        process.arguments = ["work", "--file", bench.file, "--quiet", "--json"] + more
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = Pipe()
-        try process.run()
-        return process
-    }
-
-    /// Asks a worker to end and gives what it says at last.
-    func end(_ worker: Process) throws -> (status: Int32, said: String) {
-        worker.terminate()
-        worker.waitUntilExit()
-        let pipe = try #require(worker.standardOutput as? Pipe)
-        let said = pipe.fileHandleForReading.readDataToEndOfFile()
-        return (worker.terminationStatus, String(decoding: said, as: UTF8.self))
-    }
-
-    func eventually(_ holds: () -> Bool) -> Bool {
-        let deadline = Deadline(after: .seconds(60))
-        while !holds() {
-            guard !deadline.isPast else { return false }
-            Pause.briefly(upTo: .milliseconds(5))
-        }
-        return true
-    }
-
     @Test("runs an argument vector as it was typed, without a shell")
     func argv() {
         bench.spool("put", "--", "printf", "%s|", "a b", "$HOME", "*", "'")
@@ -84,7 +51,7 @@ import Testing
         bench.spool("put", "-k", "mail.send", #"{"to":"a@b"}"#)
         #expect(
             bench.spool("work", "--quiet", "--max-jobs", "1", "--idle-exit", "0.1s").status == 0)
-        #expect(rows("SELECT state FROM jobs") == "ready")
+        #expect(bench.rows("SELECT state FROM jobs") == "ready")
         #expect(work("--exec", bench.directory + "/handle").status == 0)
         #expect(bench.spool("log", "1").text == "mail.send mail.send\n{\"to\":\"a@b\"}")
     }
@@ -100,7 +67,7 @@ import Testing
     func ends(_ command: String, _ expected: String) {
         _ = bench.shell("spool put -- " + command)
         #expect(work().status == 1)
-        #expect(rows("SELECT exit, signal, error FROM jobs") == expected)
+        #expect(bench.rows("SELECT exit, signal, error FROM jobs") == expected)
     }
 
     @Test("stops a job at its time-out, also one that ignores TERM")
@@ -109,8 +76,17 @@ import Testing
         _ = bench.shell(
             #"spool put --timeout 0.1s -- sh -c 'trap "" TERM; while :; do sleep 0.1; done'"#)
         #expect(work("--kill-after", "0.2s").status == 1)
-        #expect(rows("SELECT outcome FROM attempts") == "timed out\ntimed out")
-        #expect(rows("SELECT DISTINCT error FROM jobs").hasPrefix("timed out after 100ms"))
+        #expect(bench.rows("SELECT outcome FROM attempts") == "timed out\ntimed out")
+        #expect(bench.rows("SELECT DISTINCT error FROM jobs").hasPrefix("timed out after 100ms"))
+    }
+
+    @Test("R5: takes a job at its time-out from a consumer that was stopped (SIGSTOP)")
+    func stoppedConsumer() {
+        _ = bench.shell("spool put --timeout 0.1s -- sh -c 'kill -STOP $PPID; sleep 300'")
+        _ = bench.shell("spool put -- true")
+        #expect(work("--kill-after", "0.1s").status == 1)
+        #expect(
+            bench.rows("SELECT outcome FROM attempts ORDER BY job") == "timed out\ndone")
     }
 
     @Test("repeats what fails after its backoff, until its retries are used up")
@@ -120,7 +96,7 @@ import Testing
         #expect(
             bench.shell("wc -l < tries").text.trimmingCharacters(in: .whitespacesAndNewlines) == "3"
         )
-        #expect(rows("SELECT state, attempt FROM jobs") == "dead|3")
+        #expect(bench.rows("SELECT state, attempt FROM jobs") == "dead|3")
     }
 
     @Test("R6: puts a job aside that killed three consumers; the others flow on")
@@ -128,10 +104,10 @@ import Testing
         _ = bench.shell(
             "spool put -- sh -c 'kill -9 $PPID'; for i in 1 2 3; do spool put -- true; done")
         #expect(work().status == 1)
-        #expect(rows("SELECT state, attempt FROM jobs WHERE id = 1") == "dead|3")
-        #expect(rows("SELECT count(*) FROM jobs WHERE state = 'done'") == "3")
+        #expect(bench.rows("SELECT state, attempt FROM jobs WHERE id = 1") == "dead|3")
+        #expect(bench.rows("SELECT count(*) FROM jobs WHERE state = 'done'") == "3")
         #expect(
-            rows("SELECT error FROM jobs WHERE id = 1").hasPrefix(
+            bench.rows("SELECT error FROM jobs WHERE id = 1").hasPrefix(
                 "poison: 3 consumers died with it"))
     }
 
@@ -139,8 +115,8 @@ import Testing
     func maxJobs() {
         for _ in 0..<9 { bench.spool("put", "--", "true") }
         #expect(bench.spool("work", "-j", "4", "--max-jobs", "5", "--quiet").status == 0)
-        #expect(rows("SELECT count(*) FROM attempts") == "5")
-        #expect(rows("SELECT count(*) FROM jobs WHERE state = 'ready'") == "4")
+        #expect(bench.rows("SELECT count(*) FROM attempts") == "5")
+        #expect(bench.rows("SELECT count(*) FROM jobs WHERE state = 'ready'") == "4")
     }
 
     @Test("runs small priorities first, and queues in the order given")
@@ -181,13 +157,16 @@ import Testing
     )
     func woken() throws {
         bench.spool("init")
-        let worker = try start("-j", "2")
-        #expect(eventually { bench.spool("workers", "--json").text.contains("pid") })
+        let worker = try bench.start("-j", "2")
+        #expect(bench.hasWorker())
         for _ in 0..<5 { bench.spool("put", "--", "true") }
         _ = bench.shell("spool put -- true & kill -9 $!")
-        _ = rows("INSERT INTO jobs(command) VALUES ('true')")
-        #expect(eventually { rows("SELECT count(*) FROM jobs WHERE state <> 'done'") == "0" })
-        let end = try end(worker)
+        _ = bench.rows("INSERT INTO jobs(command) VALUES ('true')")
+        #expect(
+            bench.eventually {
+                bench.rows("SELECT count(*) FROM jobs WHERE state <> 'done'") == "0"
+            })
+        let end = try bench.end(worker)
         #expect(end.status == 0)
         #expect(end.said.contains("\"missed_wakeups\":0"), "\(end.said)")
     }
@@ -196,32 +175,35 @@ import Testing
     func resume() throws {
         bench.spool("put", "-q", "q", "--", "true")
         bench.spool("pause", "q")
-        let worker = try start("-q", "q")
-        #expect(eventually { bench.spool("workers", "--json").text.contains("pid") })
-        #expect(rows("SELECT state FROM jobs") == "ready")
+        let worker = try bench.start("-q", "q")
+        #expect(bench.hasWorker())
+        #expect(bench.rows("SELECT state FROM jobs") == "ready")
         bench.spool("resume", "q")
-        #expect(eventually { rows("SELECT state FROM jobs") == "done" })
-        #expect(try end(worker).said.contains("\"missed_wakeups\":0"))
+        #expect(bench.eventually { bench.rows("SELECT state FROM jobs") == "done" })
+        #expect(try bench.end(worker).said.contains("\"missed_wakeups\":0"))
     }
 
     @Test("cancel stops a running job, also one that ignores TERM")
     func cancel() throws {
         _ = bench.shell("spool put -- sleep 300")
         _ = bench.shell(#"spool put -- sh -c 'trap "" TERM; while :; do sleep 0.1; done'"#)
-        let worker = try start("-j", "2")
-        #expect(eventually { rows("SELECT count(*) FROM jobs WHERE state = 'running'") == "2" })
+        let worker = try bench.start("-j", "2")
+        #expect(
+            bench.eventually {
+                bench.rows("SELECT count(*) FROM jobs WHERE state = 'running'") == "2"
+            })
         #expect(bench.spool("cancel", "1", "2", "--grace", "0.1s").status == 0)
-        #expect(eventually { rows("SELECT DISTINCT state FROM jobs") == "cancelled" })
-        #expect(try end(worker).status == 0)
+        #expect(bench.eventually { bench.rows("SELECT DISTINCT state FROM jobs") == "cancelled" })
+        #expect(try bench.end(worker).status == 0)
     }
 
     @Test("a worker whose file was removed says so and ends: nobody would see what it does")
     func removed() throws {
         bench.spool("init")
-        let worker = try start("-j", "1")
-        #expect(eventually { bench.spool("workers", "--json").text.contains("pid") })
+        let worker = try bench.start("-j", "1")
+        #expect(bench.hasWorker())
         _ = bench.shell("rm '\(bench.file)'")
-        #expect(eventually { !worker.isRunning })
+        #expect(bench.eventually { !worker.isRunning })
         #expect(worker.terminationStatus == 65)
     }
 
@@ -229,7 +211,8 @@ import Testing
     func two() throws {
         _ = bench.shell("seq 200 | spool put --each -- sh -c 'echo {} >> ran'")
         let workers = [
-            try start("-j", "2", "--until-empty"), try start("-j", "2", "--until-empty"),
+            try bench.start("-j", "2", "--until-empty"),
+            try bench.start("-j", "2", "--until-empty"),
         ]
         for worker in workers { worker.waitUntilExit() }
         #expect(bench.shell("sort -n ran | uniq | wc -l; wc -l < ran").text == "200\n200\n")
@@ -241,19 +224,19 @@ import Testing
             .trimmingCharacters(in: .whitespacesAndNewlines)
         #expect(bench.spool("workers", "--json").text.contains("\"pid\":\(pid),"))
         bench.spool("put", "--", "true")
-        #expect(eventually { rows("SELECT state FROM jobs") == "done" })
-        #expect(eventually { bench.spool("workers", "--json").text.isEmpty })
+        #expect(bench.eventually { bench.rows("SELECT state FROM jobs") == "done" })
+        #expect(bench.eventually { bench.spool("workers", "--json").text.isEmpty })
     }
 
     @Test("whoever looks gives back what a dead worker held")
     func looking() throws {
         bench.spool("put", "--", "sleep", "300")
-        let worker = try start("-j", "1")
-        #expect(eventually { rows("SELECT state FROM jobs") == "running" })
+        let worker = try bench.start("-j", "1")
+        #expect(bench.eventually { bench.rows("SELECT state FROM jobs") == "running" })
         kill(worker.processIdentifier, SIGKILL)
         worker.waitUntilExit()
-        #expect(eventually { bench.spool("list", "state:ready", "--ids").text == "1\n" })
-        #expect(rows("SELECT outcome FROM attempts") == "worker lost")
+        #expect(bench.eventually { bench.spool("list", "state:ready", "--ids").text == "1\n" })
+        #expect(bench.rows("SELECT outcome FROM attempts") == "worker lost")
     }
 
     @Test(

@@ -34,6 +34,18 @@ import Testing
         }
     }
 
+    /// An executable file with this text.
+    func script(_ text: String) throws -> String {
+        var template = Array("/tmp/spool-script-XXXXXX".utf8CString)
+        let file = mkstemp(&template)
+        try #require(file >= 0)
+        let bytes = Array(text.utf8)
+        _ = write(file, bytes, bytes.count)
+        fchmod(file, 0o700)
+        close(file)
+        return String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
     @Test("tells its exit status, or the signal that ended it")
     func ends() throws {
         #expect(try run(["true"]).end.exit == 0)
@@ -51,6 +63,14 @@ import Testing
         #expect(failure(["/no/such"])?.exit == 127)
         #expect(failure(["/etc/passwd"])?.exit == 126)
         #expect(failure(["/etc"])?.reason == "permission denied: /etc")
+    }
+
+    @Test("that names an interpreter which is not there is 126, and says so")
+    func noInterpreter() throws {
+        let path = try script("#!/no/such/interpreter\n")
+        defer { unlink(path) }
+        #expect(failure([path])?.exit == 126)
+        #expect(failure([path])?.reason == "cannot execute \(path): its interpreter was not found")
     }
 
     @Test("that shall run in a directory that is not there says so")
@@ -97,6 +117,12 @@ import Testing
         #expect(status == "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n")
     }
 
+    @Test("I3: reads a body of the largest size to its last byte")
+    func largest() throws {
+        let bytes = [UInt8](repeating: 7, count: 64 << 20)
+        #expect(try run(["wc", "-c"], input: bytes).output == "\(64 << 20)\n")
+    }
+
     @Test("leads a process group of its own")
     func group() throws {
         let script = "[ $$ = $(ps -o pgid= -p $$ | tr -d ' ') ]"
@@ -113,7 +139,7 @@ import Testing
     }
 
     @Test("without a first line of #! is a script of the shell, as for execvp")
-    func script() throws {
+    func shellScript() throws {
         let path = try script("echo from a script: $1\n")
         defer { unlink(path) }
         #expect(try run([path, "x"]).output == "from a script: x\n")
@@ -125,28 +151,12 @@ import Testing
         #expect(end.userMicroseconds > 0 && end.peakKiB > 100)
     }
 
-    @Test("I2: reads the largest body, 64 MiB, to its last byte")
-    func largestInput() throws {
-        var bytes = [UInt8](repeating: 0x61, count: 64 << 20)
-        bytes[bytes.count - 1] = 0x7a
-        let script = "tail -c 2 | od -An -c | tr -d ' '"
-        #expect(try run(["wc", "-c"], input: bytes).output == "67108864\n")
-        #expect(try run(["sh", "-c", script], input: bytes).output == "az\n")
-    }
-
     @Test("is looked for from its own directory when PATH says so, and the next place is tried")
     func relativePath() throws {
         let paths = ["PATH=no/such:share:bin:/nowhere"]
         #expect(try run(["true"], environment: paths, directory: "/usr").end.exit == 0)
         // A directory of that name is no program.
         #expect(failure(["share"], directory: "/usr")?.exit == 127)
-    }
-
-    @Test("that is a script whose interpreter is missing says so instead of running as a text")
-    func noInterpreter() throws {
-        let path = try script("#!/no/such/interpreter\n")
-        defer { unlink(path) }
-        #expect(failure([path])?.exit == 127)
     }
 
     @Test("is killed with the whole of its process group, and only that")
@@ -171,12 +181,4 @@ import Testing
     }
 
     /// A file that may be executed.
-    private func script(_ text: String) throws -> String {
-        var template = Array("/tmp/spool-script-XXXXXX".utf8CString)
-        let file = mkstemp(&template)
-        _ = write(file, text, text.utf8.count)
-        fchmod(file, 0o700)
-        close(file)
-        return String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    }
 }

@@ -57,12 +57,19 @@ import Testing
         #expect(outcomes.dropFirst().allSatisfy { $0.verdict == .recalled })
     }
 
-    @Test("R12: consumers that keep dying are replaced more and more slowly")
-    func backoff() {
+    static let failures: [SupervisorState.Event] = [
+        .forkFailed(slot: 0),
+        .died(
+            slot: 0, running: 0, cause: "exit 1",
+            at: UnixTime(microseconds: 1_800_000_000_000_000)),
+    ]
+
+    @Test(
+        "R12: consumers that cannot be started, or keep dying, are replaced more and more slowly",
+        arguments: failures)
+    func backoff(_ failure: SupervisorState.Event) {
         var rehearsal = Rehearsal(consumers: 1)
-        for _ in 0..<12 {
-            _ = rehearsal.state.handle(.forkFailed(slot: 0), now: rehearsal.now)
-        }
+        for _ in 0..<12 { _ = rehearsal.state.handle(failure, now: rehearsal.now) }
         #expect(!rehearsal.turn().contains(.fork(slot: 0)))
         rehearsal.pass(.seconds(3))
         #expect(rehearsal.turn().contains(.fork(slot: 0)))
@@ -112,6 +119,68 @@ import Testing
         let order = StopOrder(
             job: claim.job, attempt: 1, signal: SIGKILL, grace: .zero, verdict: .released)
         #expect(actions.contains(.stop(slot: 0, order)))
+    }
+
+    @Test("R11: a consumer that does not obey is killed; its job was attempted, and is given back")
+    func stubborn() {
+        var rehearsal = Rehearsal(consumers: 1)
+        _ = rehearsal.turn()
+        let claim = rehearsal.state.consumers[0].held[0]
+        _ = rehearsal.state.handle(.stopNow, now: rehearsal.now)
+        rehearsal.pass(.seconds(2))
+        #expect(rehearsal.turn().contains(.kill(slot: 0)))
+        _ = rehearsal.state.handle(
+            .died(slot: 0, running: claim.job, cause: "killed", at: noon), now: rehearsal.now)
+        let last = rehearsal.turn()
+        #expect(settled(last).map(\.claim) == [claim])
+        #expect(settled(last).map(\.verdict) == [.released])
+        #expect(settled(last).first?.run.ended == noon)
+    }
+
+    @Test("R11: a first signal calls back what no consumer has begun")
+    func drainPrefetched() {
+        var rehearsal = Rehearsal(consumers: 1)
+        _ = rehearsal.turn()
+        rehearsal.finish(0, after: .milliseconds(1))
+        _ = rehearsal.turn()
+        #expect(rehearsal.state.consumers[0].held.count > 1)
+        #expect(rehearsal.state.handle(.stop, now: rehearsal.now) == [.recall(slot: 0)])
+    }
+
+    @Test("D4: what could not be written is written later, after a pause")
+    func storeFails() {
+        var rehearsal = Rehearsal(consumers: 1)
+        _ = rehearsal.turn()
+        let claim = rehearsal.state.consumers[0].held[0]
+        rehearsal.finish(0, after: .milliseconds(1))
+        _ = rehearsal.state.handle(.exchangeFailed, now: rehearsal.now)
+        #expect(settled(rehearsal.turn()).isEmpty)
+        rehearsal.pass(.seconds(1))
+        #expect(settled(rehearsal.turn()).map(\.claim) == [claim])
+    }
+
+    @Test(
+        "D4: a worker that is told to stop at once does not wait for a store that cannot be written"
+    )
+    func storeFailsAtTheEnd() {
+        var rehearsal = Rehearsal(consumers: 1)
+        _ = rehearsal.turn()
+        rehearsal.finish(0, after: .milliseconds(1))
+        _ = rehearsal.state.handle(.stopNow, now: rehearsal.now)
+        _ = rehearsal.state.handle(.exchangeFailed, now: rehearsal.now)
+        #expect(rehearsal.turn().last == .finish)
+    }
+
+    @Test("R12: asks again for the consumers that a fork server took with it, and for no others")
+    func serverDied() {
+        var rehearsal = Rehearsal(consumers: 2)
+        _ = rehearsal.state.handle(
+            .died(slot: 1, running: 0, cause: "exit 1", at: noon), now: rehearsal.now)
+        #expect(rehearsal.turn().contains(.fork(slot: 1)))
+        _ = rehearsal.state.handle(.serverDied, now: rehearsal.now)
+        rehearsal.pass(.milliseconds(100))
+        let actions = rehearsal.turn()
+        #expect(actions.contains(.fork(slot: 1)) && !actions.contains(.fork(slot: 0)))
     }
 
     @Test("takes exactly as many jobs as it may, never one more")
@@ -168,6 +237,20 @@ import Testing
         #expect(
             rehearsal.state.handle(.exchanged(look), now: rehearsal.now) == [.stop(slot: 0, order)])
         #expect(rehearsal.state.handle(.exchanged(look), now: rehearsal.now) == [])
+    }
+
+    @Test("R8: a bell that rings a moment after the safety poll found the work was not missed")
+    func ringsLate() {
+        var rehearsal = Rehearsal(consumers: 1)
+        rehearsal.ready = 0
+        _ = rehearsal.turn()
+        rehearsal.pass(.seconds(2))
+        rehearsal.ready = 1
+        _ = rehearsal.turn()
+        _ = rehearsal.state.handle(.rang, now: rehearsal.now)
+        rehearsal.pass(.seconds(1))
+        _ = rehearsal.turn()
+        #expect(rehearsal.state.missedWakeups == 0)
     }
 
     @Test("R8: work that only the safety poll found, with no ring after it, is a missed wake-up")

@@ -35,7 +35,7 @@ struct spool_spawn {
     const char *directory;  // NULL: the caller's
     int in, out, err;       // become 0, 1, 2; nothing else is passed on
     int64_t *pid_word;
-    int outlives;           // 1: not killed when the calling thread dies
+    int outlives;           // 1: not killed when the calling thread dies; leads a session without a terminal
     int pidfd;              // out: readable when the program has ended
     int failed_at_chdir;    // out: what failed was the directory
 };

@@ -1,0 +1,75 @@
+// OverdueTests.swift - consumers that do not answer, because somebody stopped them.
+
+import Glibc
+import SpoolJobs
+import SpoolThreads
+import Testing
+
+@testable import SpoolWorker
+
+@Suite("R5: a consumer that does not answer") struct OverdueTests {
+    let noon = UnixTime(microseconds: 1_800_000_000_000_000)
+    let claim = Claim(job: 7, attempt: 1, owner: 1)
+
+    /// A supervisor whose only consumer has one job.
+    func rehearsal(limit: Duration?) -> Rehearsal {
+        var rehearsal = Rehearsal(consumers: 1)
+        rehearsal.ready = 0
+        _ = rehearsal.turn()
+        var look = SupervisorState.Look(settled: 0)
+        look.claims = [claim]
+        look.isDry = true
+        if let limit { look.limits = [7: limit] }
+        _ = rehearsal.state.handle(.exchanged(look), now: rehearsal.now)
+        return rehearsal
+    }
+
+    /// How its job ends when the consumer has died.
+    func verdict(_ rehearsal: inout Rehearsal) -> Verdict? {
+        _ = rehearsal.state.handle(
+            .died(slot: 0, running: 7, cause: "killed", at: noon), now: rehearsal.now)
+        return rehearsal.state.unsettled.first?.verdict
+    }
+
+    @Test("keeps its job for as long as it likes, without a time-out")
+    func free() {
+        var rehearsal = rehearsal(limit: nil)
+        rehearsal.pass(.seconds(1_000_000))
+        #expect(!rehearsal.turn().contains(.kill(slot: 0)))
+    }
+
+    @Test("is killed when its job's time-out and the time to kill are over; the job timed out")
+    func timeOut() {
+        var rehearsal = rehearsal(limit: .seconds(3))
+        rehearsal.pass(.seconds(3) + rehearsal.state.settings.killAfter)
+        #expect(!rehearsal.turn().contains(.kill(slot: 0)))
+        #expect(rehearsal.state.wakeTime(rehearsal.now) <= rehearsal.now + .seconds(2))
+        rehearsal.pass(SupervisorState.patience)
+        #expect(rehearsal.turn().contains(.kill(slot: 0)))
+        #expect(!rehearsal.turn().contains(.kill(slot: 0)))
+        #expect(verdict(&rehearsal) == .timedOut)
+    }
+
+    @Test("is killed when it does not cancel its job; the job ends cancelled")
+    func cancel() {
+        var rehearsal = rehearsal(limit: nil)
+        var look = SupervisorState.Look(settled: 0)
+        look.cancellations = [
+            StopOrder(
+                job: 7, attempt: 1, signal: SIGTERM, grace: .seconds(1), verdict: .cancelled)
+        ]
+        _ = rehearsal.state.handle(.exchanged(look), now: rehearsal.now)
+        rehearsal.pass(.seconds(1) + SupervisorState.patience)
+        #expect(rehearsal.turn().contains(.kill(slot: 0)))
+        #expect(verdict(&rehearsal) == .cancelled)
+    }
+
+    @Test("that reported in time is left alone")
+    func inTime() {
+        var rehearsal = rehearsal(limit: .seconds(3))
+        rehearsal.report([claim], .timedOut, 0)
+        rehearsal.pass(.seconds(1_000))
+        #expect(!rehearsal.turn().contains(.kill(slot: 0)))
+        #expect(rehearsal.state.limits.isEmpty && rehearsal.state.told.isEmpty)
+    }
+}
