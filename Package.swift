@@ -83,6 +83,10 @@ let package = Package(
             dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
             swiftSettings: strict),
         .testTarget(
+            name: "SpoolSelectorsTests",
+            dependencies: ["CSpool", "SpoolSelectors", "SpoolThreads"],
+            swiftSettings: strict),
+        .testTarget(
             name: "SpoolThreadsTests", dependencies: ["SpoolThreads"], swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]

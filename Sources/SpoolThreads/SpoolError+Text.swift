@@ -21,6 +21,7 @@ extension SpoolError: CustomStringConvertible {
         case .taskDoneTooOften: "taskDone was called more often than get."
         case .empty: "the queue is empty."
         case .shutDown: "the queue is shut down."
+        case .closed(let what): "the \(what) is closed."
         case .system(let call, let number): "\(call): \(SpoolError.reason(number))."
         default: fileMessage
         }

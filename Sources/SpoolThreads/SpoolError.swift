@@ -29,6 +29,8 @@ public enum SpoolError: Error, Equatable, Sendable {
     case taskDoneTooOften
     case empty
     case shutDown
+    /// What was used is closed, or was closed meanwhile; the text names it.
+    case closed(String)
     case timedOut(String)
     // The system.
     case system(call: String, errno: Int32)
@@ -59,6 +61,7 @@ extension SpoolError {
         case .taskDoneTooOften: "task_done_too_often"
         case .empty: "empty"
         case .shutDown: "shut_down"
+        case .closed: "closed"
         case .timedOut: "timed_out"
         case .system: "system"
         case .noWorker: "no_worker"
@@ -75,7 +78,7 @@ extension SpoolError {
         case .system: 71
         case .cannotCreate: 73
         case .diskFull, .inputOutput, .outcomeUnknown: 74
-        case .locked, .empty, .shutDown, .claimLost, .taskDoneTooOften: 75
+        case .locked, .empty, .shutDown, .closed, .claimLost, .taskDoneTooOften: 75
         case .readOnly: 77
         case .storeTooNew: 78
         case .timedOut: 124

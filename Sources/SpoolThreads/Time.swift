@@ -74,13 +74,14 @@ public struct Deadline: Hashable, Comparable, Sendable {
     public func remaining(at now: Deadline = .now()) -> Duration? {
         guard self != .never else { return nil }
         return .nanoseconds(
-            Int64(nanoseconds > now.nanoseconds ? nanoseconds - now.nanoseconds : 0))
+            Int64(clamping: nanoseconds > now.nanoseconds ? nanoseconds - now.nanoseconds : 0))
     }
 
     /// For poll(2) and epoll_wait(2): whole milliseconds, rounded up; -1 when it never comes.
     public func pollTimeout(at now: Deadline = .now()) -> Int32 {
         guard let left = remaining(at: now) else { return -1 }
-        return Int32(clamping: (left.nanoseconds + 999_999) / 1_000_000)
+        let (whole, part) = left.nanoseconds.quotientAndRemainder(dividingBy: 1_000_000)
+        return Int32(clamping: part > 0 ? whole + 1 : whole)
     }
 }
 
