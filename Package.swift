@@ -41,7 +41,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Spool",
-            dependencies: ["SpoolThreads", "SpoolProcesses", "SpoolJobs", "SpoolWorker"],
+            dependencies: [
+                "SpoolThreads", "SpoolSelectors", "SpoolProcesses", "SpoolJobs", "SpoolWorker",
+            ],
             swiftSettings: strict),
         // Linked without the dynamic loader in release: `spool put` starts in the time of /bin/true.
         .executableTarget(
@@ -58,6 +60,9 @@ let package = Package(
         .executableTarget(
             name: "ProducersAndConsumers", dependencies: ["Spool"],
             path: "Examples/ProducersAndConsumers", swiftSettings: strict),
+        .executableTarget(
+            name: "EchoServer", dependencies: ["Spool"], path: "Examples/EchoServer",
+            swiftSettings: strict),
         .testTarget(
             name: "SpoolJobsTests",
             dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"],
@@ -81,6 +86,9 @@ let package = Package(
         .testTarget(
             name: "SpoolProcessesTests",
             dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "ExampleTests", dependencies: ["SpoolThreads", "EchoServer"],
             swiftSettings: strict),
         .testTarget(
             name: "SpoolSelectorsTests",

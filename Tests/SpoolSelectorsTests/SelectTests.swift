@@ -58,7 +58,7 @@ extension SelectorSuite {
             arguments: [Kind.epoll, .poll])
         func thousands(_ kind: Kind) throws {
             let selector = try kind.make()
-            let count = min(10_000, Limits.descriptors / 2)
+            let count = min(10_000, Limits.descriptors / 4)
             let descriptors = (0..<count).map { _ in eventfd(0, Int32(EFD_CLOEXEC)) }
             defer { for descriptor in descriptors { Glibc.close(descriptor) } }
             for (token, descriptor) in descriptors.enumerated() {
