@@ -30,6 +30,7 @@ public enum SpoolError: Error, Equatable, Sendable {
     case empty
     case shutDown
     case timedOut(String)
+    case brokenBarrier
     // The system.
     case system(call: String, errno: Int32)
     case noWorker(String)
@@ -60,6 +61,7 @@ extension SpoolError {
         case .empty: "empty"
         case .shutDown: "shut_down"
         case .timedOut: "timed_out"
+        case .brokenBarrier: "broken_barrier"
         case .system: "system"
         case .noWorker: "no_worker"
         }
@@ -75,7 +77,7 @@ extension SpoolError {
         case .system: 71
         case .cannotCreate: 73
         case .diskFull, .inputOutput, .outcomeUnknown: 74
-        case .locked, .empty, .shutDown, .claimLost, .taskDoneTooOften: 75
+        case .locked, .empty, .shutDown, .claimLost, .taskDoneTooOften, .brokenBarrier: 75
         case .readOnly: 77
         case .storeTooNew: 78
         case .timedOut: 124
