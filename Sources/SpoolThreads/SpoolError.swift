@@ -32,6 +32,7 @@ public enum SpoolError: Error, Equatable, Sendable {
     /// What was used is closed, or was closed meanwhile; the text names it.
     case closed(String)
     case timedOut(String)
+    case brokenBarrier
     // The system.
     case system(call: String, errno: Int32)
     case noWorker(String)
@@ -63,6 +64,7 @@ extension SpoolError {
         case .shutDown: "shut_down"
         case .closed: "closed"
         case .timedOut: "timed_out"
+        case .brokenBarrier: "broken_barrier"
         case .system: "system"
         case .noWorker: "no_worker"
         }
@@ -78,7 +80,7 @@ extension SpoolError {
         case .system: 71
         case .cannotCreate: 73
         case .diskFull, .inputOutput, .outcomeUnknown: 74
-        case .locked, .empty, .shutDown, .closed, .claimLost, .taskDoneTooOften: 75
+        case .locked, .empty, .shutDown, .closed, .claimLost, .taskDoneTooOften, .brokenBarrier: 75
         case .readOnly: 77
         case .storeTooNew: 78
         case .timedOut: 124

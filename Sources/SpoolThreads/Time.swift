@@ -54,6 +54,24 @@ public struct Deadline: Hashable, Comparable, Sendable {
         self.init(nanoseconds: overflow ? .max : sum)
     }
 
+    /// The longest time that a wait can be given: 2^63 - 1 nanoseconds, 292 years. Python's threading.TIMEOUT_MAX.
+    public static let longestTimeout = Duration.nanoseconds(Int64.max)
+
+    /// The moment `timeout` from now, for a limit that a caller gave: nil never comes.
+    /// - Throws: `badInput` when it is negative or longer than ``longestTimeout``.
+    @inlinable public init(checking timeout: Duration?) throws(SpoolError) {
+        guard let timeout else {
+            self = .never
+            return
+        }
+        guard timeout >= .zero else { throw .badInput("a timeout cannot be negative.") }
+        guard timeout <= Self.longestTimeout else {
+            throw .badInput(
+                "a timeout cannot be longer than 292 years.", hint: "nil waits for ever.")
+        }
+        self.init(after: timeout)
+    }
+
     /// The deadline that never comes.
     public static let never = Deadline(nanoseconds: .max)
 
