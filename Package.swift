@@ -28,6 +28,8 @@ let package = Package(
             name: "SpoolSelectors", dependencies: ["CSpool", "SpoolThreads"],
             swiftSettings: strict),
         .target(
+            name: "SpoolQueues", dependencies: ["CSpool", "SpoolThreads"], swiftSettings: strict),
+        .target(
             name: "SpoolProcesses", dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors"],
             swiftSettings: strict),
         .target(
@@ -42,7 +44,8 @@ let package = Package(
         .target(
             name: "Spool",
             dependencies: [
-                "SpoolThreads", "SpoolSelectors", "SpoolProcesses", "SpoolJobs", "SpoolWorker",
+                "SpoolThreads", "SpoolSelectors", "SpoolQueues", "SpoolProcesses", "SpoolJobs",
+                "SpoolWorker",
             ],
             swiftSettings: strict),
         // Linked without the dynamic loader in release: `spool put` starts in the time of /bin/true.
@@ -62,6 +65,12 @@ let package = Package(
             path: "Examples/ProducersAndConsumers", swiftSettings: strict),
         .executableTarget(
             name: "EchoServer", dependencies: ["Spool"], path: "Examples/EchoServer",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "QueueBenchmark", dependencies: ["CSpool", "SpoolThreads", "SpoolQueues"],
+            path: "Benchmarks/queues/QueueBenchmark", swiftSettings: strict),
+        .testTarget(
+            name: "SpoolQueuesTests", dependencies: ["SpoolQueues", "SpoolThreads", "SpoolJobs"],
             swiftSettings: strict),
         .testTarget(
             name: "SpoolJobsTests",

@@ -28,6 +28,7 @@ public enum SpoolError: Error, Equatable, Sendable {
     case claimLost(job: Int64, attempt: Int)
     case taskDoneTooOften
     case empty
+    case full
     case shutDown
     /// What was used is closed, or was closed meanwhile; the text names it.
     case closed(String)
@@ -61,6 +62,7 @@ extension SpoolError {
         case .claimLost: "claim_lost"
         case .taskDoneTooOften: "task_done_too_often"
         case .empty: "empty"
+        case .full: "full"
         case .shutDown: "shut_down"
         case .closed: "closed"
         case .timedOut: "timed_out"
@@ -80,7 +82,9 @@ extension SpoolError {
         case .system: 71
         case .cannotCreate: 73
         case .diskFull, .inputOutput, .outcomeUnknown: 74
-        case .locked, .empty, .shutDown, .closed, .claimLost, .taskDoneTooOften, .brokenBarrier: 75
+        case .locked, .empty, .full, .shutDown, .closed, .claimLost, .taskDoneTooOften,
+            .brokenBarrier:
+            75
         case .readOnly: 77
         case .storeTooNew: 78
         case .timedOut: 124

@@ -32,7 +32,7 @@ import Testing
         let client = try Client(port)
         let bytes = (0..<1 << 20).map { UInt8(truncatingIfNeeded: $0 &* 31 >> 3) }
         let other = try Client(port)
-        client.sendOnThread(bytes)
+        try client.sendOnThread(bytes)
         other.send([1, 2, 3])
         #expect(other.receive(3) == [1, 2, 3], "one that does not read holds up nobody")
         #expect(client.receive(bytes.count) == bytes)
@@ -56,7 +56,8 @@ import Testing
     @Test("when it has no descriptor left, who knocks waits until somebody leaves")
     func crowded() throws {
         let small = try Example("EchoServer", ["0"], descriptors: 12)
-        let port = try #require(UInt16(try #require(small.nextLine()?.split(separator: ":").last)))
+        let word = try #require(try small.nextLine()?.split(separator: ":").last)
+        let port = try #require(UInt16(word))
         var clients = try (0..<30).map { _ in try Client(port) }
         for client in clients { client.send([5]) }
         while !clients.isEmpty {
@@ -107,8 +108,8 @@ final class Client: Sendable {
     }
 
     /// Sends while the test goes on.
-    func sendOnThread(_ bytes: [UInt8]) {
-        Foundation.Thread.detachNewThread { self.send(bytes) }
+    func sendOnThread(_ bytes: [UInt8]) throws {
+        try SpoolThreads.Thread.detach("sender") { self.send(bytes) }
     }
 
     func endSending() { shutdown(socket, Int32(SHUT_WR)) }
