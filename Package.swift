@@ -8,6 +8,12 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+// The tutorial that Spool grew from, program by program (docs/from-python.md).
+let tutorial = [
+    "SimpleThreads", "DaemonThreads", "Locks", "DeadLock", "Semaphores", "WaitForEvent",
+    "CooksAndEaters", "ByPriority", "EchoServer",
+]
+
 // The floors of the house, lowest first: a target imports strictly downward (docs/ARCHITECTURE.md).
 let package = Package(
     name: "spool",
@@ -64,9 +70,6 @@ let package = Package(
             name: "ProducersAndConsumers", dependencies: ["Spool"],
             path: "Examples/ProducersAndConsumers", swiftSettings: strict),
         .executableTarget(
-            name: "EchoServer", dependencies: ["Spool"], path: "Examples/EchoServer",
-            swiftSettings: strict),
-        .executableTarget(
             name: "QueueBenchmark", dependencies: ["CSpool", "SpoolThreads", "SpoolQueues"],
             path: "Benchmarks/queues/QueueBenchmark", swiftSettings: strict),
         .testTarget(
@@ -97,7 +100,8 @@ let package = Package(
             dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
             swiftSettings: strict),
         .testTarget(
-            name: "ExampleTests", dependencies: ["SpoolThreads", "EchoServer"],
+            name: "ExampleTests",
+            dependencies: ["SpoolThreads"] + tutorial.map { .init(stringLiteral: $0) },
             swiftSettings: strict),
         .testTarget(
             name: "SpoolSelectorsTests",
@@ -107,4 +111,8 @@ let package = Package(
             name: "SpoolThreadsTests", dependencies: ["SpoolThreads"], swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
+        + tutorial.map {
+            .executableTarget(
+                name: $0, dependencies: ["Spool"], path: "Examples/\($0)", swiftSettings: strict)
+        }
 )

@@ -136,12 +136,14 @@ public class Selector: @unchecked Sendable {  // its state is touched with the l
     /// Waits until at least one descriptor is ready or the time is up.
     /// - Parameter timeout: Longest wait; nil waits for ever, zero or less only looks.
     /// - Returns: What is ready, and for what; empty when the time is up. A signal does not end the wait.
-    /// - Throws: `closed`, also when another thread closes the selector meanwhile; `system` when memory is short.
+    /// - Throws: `closed`, also when another thread closes the selector meanwhile; `badInput` for a time longer than
+    ///   ``Deadline/longestTimeout``; `system` when memory is short, or a descriptor below select(2) was closed.
     public func select(
         timeout: Duration? = nil
     ) throws(SpoolError) -> [(key: SelectorKey, events: Events)] {
         var ready: [(key: SelectorKey, events: Events)] = []
-        try select(until: Deadline(after: timeout)) { key, events in ready.append((key, events)) }
+        let deadline = try Deadline(checking: timeout.map { max($0, .zero) })
+        try select(until: deadline) { key, events in ready.append((key, events)) }
         return ready
     }
 

@@ -153,8 +153,10 @@ extension SelectorSuite {
             let deadline = Deadline(after: .milliseconds(50))
             #expect(try selector.select(timeout: .milliseconds(50)).isEmpty)
             #expect(deadline.isPast)
+            #expect(throws: SpoolError.self) { try selector.select(timeout: .seconds(Int64.max)) }
             pair.send()
-            for timeout: Duration? in [nil, .seconds(Int64.max), .nanoseconds(1), .seconds(-1)] {
+            for timeout: Duration? in [nil, Deadline.longestTimeout, .nanoseconds(1), .seconds(-1)]
+            {
                 #expect(try selector.select(timeout: timeout).count == 1)
             }
         }
