@@ -23,7 +23,7 @@ public final class Completions<Value: Sendable>: AsyncSequence, @unchecked Senda
         self.deadline = deadline
         let owner = ObjectIdentifier(arrived)
         for future in pending {
-            future.watch(FutureWatcher(owner: owner) { [arrived] in try arrived.put($0) })
+            future.watch(owner: owner) { [arrived] in try arrived.put($0) }
         }
     }
 

@@ -4,10 +4,11 @@ internal import SpoolThreads
 private import Glibc
 
 /// Somebody who wants to know when a future is done.
-@usableFromInline struct FutureWatcher<Value: Sendable>: Sendable {
+@usableFromInline struct FutureWatcher: Sendable {
     /// By whom it can be taken back; nil for a callback.
     let owner: ObjectIdentifier?
-    let tell: @Sendable (Future<Value>) throws -> Void
+    /// Gets the future, so that it need not hold it.
+    let tell: @Sendable (AnyObject) throws -> Void
 }
 
 extension Future {
@@ -56,7 +57,8 @@ extension Future {
         for watcher in told { tell(watcher) }
     }
 
-    func watch(_ watcher: FutureWatcher<Value>) {
+    func watch(owner: ObjectIdentifier?, _ body: @escaping @Sendable (Future) throws -> Void) {
+        let watcher = FutureWatcher(owner: owner) { try body(unsafeDowncast($0, to: Future.self)) }
         cell.lock.acquire()
         let isDone = cell.isDone
         if !isDone { watchers.append(watcher) }
@@ -73,7 +75,7 @@ extension Future {
         withExtendedLifetime(all) {}  // what they hold is released outside the lock
     }
 
-    private func tell(_ watcher: FutureWatcher<Value>) {
+    private func tell(_ watcher: FutureWatcher) {
         do {
             try watcher.tell(self)
         } catch {

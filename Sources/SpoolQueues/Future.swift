@@ -17,7 +17,7 @@ public final class Future<Value: Sendable>: @unchecked Sendable {  // guarded by
     @usableFromInline let pool: UInt64
     // The phase tells who may touch these, so that there is nothing to check at run time.
     @usableFromInline @exclusivity(unchecked) var outcome: Result<Value, any Error>?
-    @usableFromInline @exclusivity(unchecked) var watchers: [FutureWatcher<Value>] = []
+    @usableFromInline @exclusivity(unchecked) var watchers: [FutureWatcher] = []
     /// The pool some of whose own workers wait for this future.
     @usableFromInline @exclusivity(unchecked) var blocked: WorkerWaits?
 
@@ -76,6 +76,7 @@ public final class Future<Value: Sendable>: @unchecked Sendable {  // guarded by
     }
 
     @usableFromInline func sleepUntilDone(_ deadline: Deadline) throws(SpoolError) {
+        Spin.until { cell.isDone }
         cell.lock.acquire()
         guard !cell.isDone else { return cell.lock.release() }
         // A wait with a time limit ends in any case.
@@ -137,7 +138,7 @@ public final class Future<Value: Sendable>: @unchecked Sendable {  // guarded by
     /// Callbacks run in the order in which they were added. One that throws is reported on stderr and keeps no other
     /// from running. See Future.add_done_callback in Python.
     public func addDoneCallback(_ callback: @escaping @Sendable (Future) throws -> Void) {
-        watch(FutureWatcher(owner: nil, tell: callback))
+        watch(owner: nil, callback)
     }
 }
 

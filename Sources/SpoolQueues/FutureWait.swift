@@ -16,8 +16,8 @@ public enum ReturnWhen: Sendable {
 }
 
 extension Future {
-    /// What a wait for many has found.
-    public typealias DoneAndNotDone = (done: Set<Future>, notDone: Set<Future>)
+    /// What a wait for many has found, each in the order in which they were given, and once.
+    public typealias DoneAndNotDone = (done: [Future], notDone: [Future])
 
     /// Waits until one or all of `futures` are done, and tells which are.
     ///
@@ -29,26 +29,13 @@ extension Future {
     ///   - timeout: Longest wait; nil waits for ever, zero only looks. When it is up, the wait returns what is done.
     /// - Throws: `badInput` for a negative time; for `allCompleted` also in a worker whose wait would never end, as
     ///   ``result(timeout:)``.
-    @discardableResult
+    @discardableResult @inlinable
     public static func wait(
         _ futures: some Sequence<Future>, for condition: ReturnWhen = .allCompleted,
         timeout: Duration? = nil
     ) throws(SpoolError) -> DoneAndNotDone {
-        try check(timeout)
-        let deadline = Deadline(after: timeout)
         let all = Array(futures)
-        do throws(SpoolError) {
-            if condition == .allCompleted {
-                for future in all.reversed() where !future.done {
-                    try future.sleepUntilDone(deadline)
-                }
-            } else if !isMet(condition, all) {
-                let completions = Completions(all, deadline)
-                while let next = try completions.next(), !next.ends(condition) {}
-            }
-        } catch .timedOut {
-            // What is done by now is the answer.
-        }
+        try wait(all, condition, timeout)
         return split(all)
     }
 
@@ -77,6 +64,25 @@ extension Future {
         return split(all)
     }
 
+    @usableFromInline static func wait(
+        _ all: [Future], _ condition: ReturnWhen, _ timeout: Duration?
+    ) throws(SpoolError) {
+        try check(timeout)
+        let deadline = Deadline(after: timeout)
+        do throws(SpoolError) {
+            if condition == .allCompleted {
+                for future in all.reversed() where !future.done {
+                    try future.sleepUntilDone(deadline)
+                }
+            } else if !isMet(condition, all) {
+                let completions = Completions(all, deadline)
+                while let next = try completions.next(), !next.ends(condition) {}
+            }
+        } catch .timedOut {
+            // What is done by now is the answer.
+        }
+    }
+
     private static func check(_ timeout: Duration?) throws(SpoolError) {
         if let timeout, timeout < .zero { throw .badInput("a timeout cannot be negative.") }
     }
@@ -96,10 +102,12 @@ extension Future {
         }
     }
 
-    private static func split(_ futures: [Future]) -> DoneAndNotDone {
-        var (done, notDone) = (Set<Future>(minimumCapacity: futures.count), Set<Future>())
-        for future in futures where !done.contains(future) && !notDone.contains(future) {
-            if future.done { done.insert(future) } else { notDone.insert(future) }
+    @inlinable static func split(_ futures: [Future]) -> DoneAndNotDone {
+        var (done, notDone): DoneAndNotDone = ([], [])
+        done.reserveCapacity(futures.count)
+        var seen = Set<ObjectIdentifier>(minimumCapacity: futures.count)
+        for future in futures where seen.insert(ObjectIdentifier(future)).inserted {
+            if future.done { done.append(future) } else { notDone.append(future) }
         }
         return (done, notDone)
     }

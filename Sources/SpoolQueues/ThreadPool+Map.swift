@@ -12,7 +12,7 @@ extension ThreadPool {
     ///   - timeout: Longest time from this call until the last result is read; nil waits for ever.
     /// - Throws: `badInput` for a chunk below 1 or a negative time, and as ``submit(_:)``: then what has
     ///   not begun is cancelled.
-    public func map<Item: Sendable, Value: Sendable>(
+    @inlinable public func map<Item: Sendable, Value: Sendable>(
         _ items: some Sequence<Item>, chunk: Int = 1, timeout: Duration? = nil,
         _ body: @escaping @Sendable (Item) throws -> Value
     ) throws(SpoolError) -> MapResults<Value> {
@@ -36,7 +36,7 @@ extension ThreadPool {
         return MapResults(futures, deadline)
     }
 
-    private func submit<Item: Sendable, Value: Sendable>(
+    @inlinable func submit<Item: Sendable, Value: Sendable>(
         chunk: [Item], _ body: @escaping @Sendable (Item) throws -> Value
     ) throws(SpoolError) -> Future<MapResults<Value>.Chunk> {
         try submit { chunk.map { item in Result { try body(item) } } }
@@ -52,7 +52,7 @@ public final class MapResults<Value: Sendable>: AsyncSequence, @unchecked Sendab
     /// What a loop gets.
     public typealias Element = Value
 
-    typealias Chunk = [Result<Value, any Error>]
+    @usableFromInline typealias Chunk = [Result<Value, any Error>]
 
     private let lock = Lock()
     private let deadline: Deadline
@@ -60,7 +60,7 @@ public final class MapResults<Value: Sendable>: AsyncSequence, @unchecked Sendab
     private var futures: [Future<Chunk>]
     private var chunk: Chunk = []
 
-    init(_ futures: [Future<Chunk>], _ deadline: Deadline) {
+    @usableFromInline init(_ futures: [Future<Chunk>], _ deadline: Deadline) {
         self.futures = futures.reversed()
         self.deadline = deadline
     }

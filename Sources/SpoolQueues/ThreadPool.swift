@@ -46,13 +46,14 @@ public final class ThreadPool: Sendable {
         _ body: @escaping @Sendable () throws -> Value
     ) throws(SpoolError) -> Future<Value> {
         let future = Future<Value>(pool: crew.number)
-        try crew.submit { fate in
+        let task = PoolTask { fate in
             switch fate {
             case .run(let worker): future.run(body, by: worker)
             case .cancel: future.cancel()
             case .fail(let error): _ = future.finish(.failure(error), nil)
             }
         }
+        try crew.submit(task)
         return future
     }
 

@@ -14,7 +14,12 @@ public import Synchronization
     case fail(SpoolError)
 }
 
-@usableFromInline typealias PoolTask = @Sendable (TaskFate) -> Void
+/// A task in the queue. A struct, as a bare closure would be wrapped anew by each generic call that it passes.
+@usableFromInline struct PoolTask: Sendable {
+    @usableFromInline let meet: @Sendable (TaskFate) -> Void
+
+    @inlinable init(_ meet: @escaping @Sendable (TaskFate) -> Void) { self.meet = meet }
+}
 
 /// The threads of one pool, and what they have to do.
 @usableFromInline final class Workforce: @unchecked Sendable {  // what changes is guarded by the lock, or atomic
@@ -44,7 +49,7 @@ public import Synchronization
     }
 
     /// Puts the task into the queue, and makes a thread for it if none is free.
-    @inlinable func submit(_ task: @escaping PoolTask) throws(SpoolError) {
+    @inlinable func submit(_ task: PoolTask) throws(SpoolError) {
         // Without any thread a task would lie there for ever: so the first is made before.
         if threads.load(ordering: .relaxed) == 0 { try addWorker() }
         do throws(SpoolError) { try queue.put(task) } catch { throw refusal() }
@@ -85,7 +90,7 @@ public import Synchronization
         do {
             try initializer?()
             // The only error of get is the end of the queue.
-            while let task = try? queue.get() { task(.run(by: worker)) }
+            while let task = try? queue.getSoon() { task.meet(.run(by: worker)) }
         } catch {
             breakUp(because: error)
         }
@@ -131,7 +136,7 @@ public import Synchronization
 
     private func dropAll(_ fate: TaskFate) {
         while let task = try? queue.getNowait() {  // its only error is that there is none
-            task(fate)
+            task.meet(fate)
             taskDone()
         }
     }
