@@ -26,7 +26,9 @@ extension Future {
     /// The worker counts as free just before anybody can see the result: who submits next, after it, needs no other
     /// thread. With callbacks it is free after them, as they may wait for tasks of the same pool.
     /// - Returns: False when the future was done already.
-    @inlinable func finish(_ outcome: consuming Result<Value, any Error>, _ crew: Workforce?) -> Bool {
+    @inlinable func finish(_ outcome: consuming Result<Value, any Error>, _ crew: Workforce?)
+        -> Bool
+    {
         cell.lock.acquire()
         guard !cell.isDone else {
             cell.lock.release()

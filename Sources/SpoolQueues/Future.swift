@@ -76,7 +76,7 @@ public final class Future<Value: Sendable>: @unchecked Sendable {  // guarded by
     }
 
     @usableFromInline func sleepUntilDone(_ deadline: Deadline) throws(SpoolError) {
-        Spin.until { cell.isDone }
+        Spin.briefly { cell.isDone }
         cell.lock.acquire()
         guard !cell.isDone else { return cell.lock.release() }
         // A wait with a time limit ends in any case.

@@ -53,7 +53,9 @@ public import Synchronization
     }
 
     /// The outcome is written. Called with the lock held.
-    @inlinable func settle() { (words + 1).pointee.store(FuturePhase.finished, ordering: .releasing) }
+    @inlinable func settle() {
+        (words + 1).pointee.store(FuturePhase.finished, ordering: .releasing)
+    }
 
     /// Sleeps until the future is done or the deadline. Called with the lock held, when it is not done; releases it.
     func sleep(until deadline: Deadline) -> WaitOutcome {

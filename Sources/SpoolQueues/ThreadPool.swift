@@ -42,7 +42,7 @@ public final class ThreadPool: Sendable {
     /// Runs `body` in one of the threads; the future gets what it returns or throws. Never waits.
     /// - Throws: `shutDown` after ``shutdown(wait:cancelFutures:)`` or while the process ends, `noWorker` when the
     ///   initializer failed, `system` when not even one thread can be made; the task is not run then.
-    @inlinable public func submit<Value: Sendable>(
+    @discardableResult @inlinable public func submit<Value: Sendable>(
         _ body: @escaping @Sendable () throws -> Value
     ) throws(SpoolError) -> Future<Value> {
         let future = Future<Value>(pool: crew.number)

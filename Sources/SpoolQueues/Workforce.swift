@@ -39,6 +39,9 @@ public import Synchronization
     /// Nothing is put here: it is shut down when the threads have ended, for tasks that wait for that.
     private let end = Queue<Void>()
 
+    /// How many tasks wait for the end.
+    var endsAwaited: Int { end.waiting }
+
     init(_ maxWorkers: Int, _ prefix: String, _ initializer: (@Sendable () throws -> Void)?) {
         self.maxWorkers = maxWorkers
         self.prefix = prefix
@@ -89,8 +92,9 @@ public import Synchronization
         worker.beCurrent()
         do {
             try initializer?()
+            var spin = Spin()
             // The only error of get is the end of the queue.
-            while let task = try? queue.getSoon() { task.meet(.run(by: worker)) }
+            while let task = try? queue.get(&spin) { task.meet(.run(by: worker)) }
         } catch {
             breakUp(because: error)
         }
