@@ -72,6 +72,15 @@ let package = Package(
         .executableTarget(
             name: "QueueBenchmark", dependencies: ["CSpool", "SpoolThreads", "SpoolQueues"],
             path: "Benchmarks/queues/QueueBenchmark", swiftSettings: strict),
+        .executableTarget(
+            name: "FutureBenchmark", dependencies: ["SpoolThreads", "SpoolQueues"],
+            path: "Benchmarks/futures/FutureBenchmark", swiftSettings: strict),
+        .executableTarget(
+            name: "Futures", dependencies: ["Spool"], path: "Examples/Futures",
+            swiftSettings: strict),
+        .testTarget(
+            name: "FutureTests", dependencies: ["SpoolQueues", "SpoolThreads", "Futures"],
+            swiftSettings: strict),
         .testTarget(
             name: "SpoolQueuesTests", dependencies: ["SpoolQueues", "SpoolThreads", "SpoolJobs"],
             swiftSettings: strict),

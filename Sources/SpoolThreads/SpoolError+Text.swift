@@ -21,7 +21,7 @@ extension SpoolError: CustomStringConvertible {
         case .taskDoneTooOften: "taskDone was called more often than get."
         case .empty: "the queue is empty."
         case .full: "the queue is full."
-        case .shutDown: "the queue is shut down."
+        case .shutDown: "the queue or pool is shut down."
         case .closed(let what): "the \(what) is closed."
         case .brokenBarrier: "the barrier is broken."
         case .system(let call, let number): "\(call): \(SpoolError.reason(number))."
