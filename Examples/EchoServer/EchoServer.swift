@@ -14,16 +14,23 @@ struct EchoServer {
     private let listener: Int32
     /// What a client did not take yet, at most one read's worth each.
     private var unsent: [Int32: ArraySlice<UInt8>] = [:]
+    private var buffer = [UInt8](repeating: 0, count: 1 << 14)
     private var isListening = true
 
-    static func main() throws {
-        signal(SIGPIPE, SIG_IGN)
-        raiseLimit()
-        var server = try EchoServer(
-            port: CommandLine.arguments.dropFirst().first.flatMap(UInt16.init) ?? 1234)
-        print("listening on 127.0.0.1:\(server.port)")
-        fflush(nil)  // at once, into a pipe too
-        try server.run()
+    static func main() {
+        let word = CommandLine.arguments.dropFirst().first ?? "1234"
+        do throws(SpoolError) {
+            guard let port = UInt16(word) else { throw .usage("'\(word)' is not a port.") }
+            signal(SIGPIPE, SIG_IGN)
+            raiseLimit()
+            var server = try EchoServer(port: port)
+            print("listening on 127.0.0.1:\(server.port)")
+            fflush(nil)  // at once, into a pipe too
+            try server.run()
+        } catch {
+            print("EchoServer: \(error)")
+            exit(error.exitCode)
+        }
     }
 
     init(port: UInt16) throws(SpoolError) {
@@ -47,13 +54,13 @@ struct EchoServer {
     }
 
     /// The loop of the tutorial, `for key, mask in sel.select()`, with the callback chosen by the descriptor.
-    mutating func run() throws {
+    mutating func run() throws(SpoolError) {
         while true {
             for (key, events) in try selector.select() {
                 if key.descriptor == listener {
                     try accept()
-                } else if events.contains(.write) {
-                    try flush(key.descriptor)
+                } else if events == .write, let rest = unsent[key.descriptor] {
+                    try send(rest, to: key.descriptor)
                 } else {
                     try echo(key.descriptor)
                 }
@@ -61,7 +68,7 @@ struct EchoServer {
         }
     }
 
-    private mutating func accept() throws {
+    private mutating func accept() throws(SpoolError) {
         let connection = Glibc.accept(listener, nil, nil)
         if connection >= 0 {
             _ = fcntl(connection, F_SETFL, O_NONBLOCK)
@@ -73,33 +80,32 @@ struct EchoServer {
         }
     }
 
-    private mutating func echo(_ connection: Int32) throws {
-        var bytes = [UInt8](repeating: 0, count: 1 << 14)
-        let count = read(connection, &bytes, bytes.count)
+    private mutating func echo(_ connection: Int32) throws(SpoolError) {
+        let count = read(connection, &buffer, buffer.count)
         if count > 0 {
-            unsent[connection] = bytes.prefix(count)
-            try flush(connection)
+            try send(buffer.prefix(count), to: connection)
         } else if count == 0 || errno != EAGAIN {
             try hangUp(connection)
         }
     }
 
-    /// Sends what is left; reads on when all is gone.
-    private mutating func flush(_ connection: Int32) throws {
-        guard let rest = unsent[connection] else { return }
-        let count = rest.withUnsafeBytes { write(connection, $0.baseAddress, $0.count) }
-        if count == rest.count {
-            unsent[connection] = nil
+    /// Sends what the client takes. While something is left nothing more is read from this client.
+    private mutating func send(
+        _ bytes: ArraySlice<UInt8>, to connection: Int32
+    ) throws(SpoolError) {
+        let count = bytes.withUnsafeBytes { write(connection, $0.baseAddress, $0.count) }
+        if count == bytes.count {
+            guard unsent.removeValue(forKey: connection) != nil else { return }
             try selector.modify(connection, .read)
         } else if count >= 0 || errno == EAGAIN {
-            unsent[connection] = rest.dropFirst(max(0, count))
+            unsent[connection] = bytes.dropFirst(max(0, count))
             try selector.modify(connection, .write)
         } else {
             try hangUp(connection)
         }
     }
 
-    private mutating func hangUp(_ connection: Int32) throws {
+    private mutating func hangUp(_ connection: Int32) throws(SpoolError) {
         unsent[connection] = nil
         try selector.unregister(connection)  // before it is closed
         close(connection)

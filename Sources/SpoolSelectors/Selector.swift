@@ -299,9 +299,13 @@ extension Selector {
         return told
     }
 
-    /// The wait was woken for a change: what comes later rings again.
+    /// Takes the lock. The wait was woken for a change: what comes later rings again.
     private func hush() {
-        var count: UInt64 = 0
-        read(bell, &count, 8)
+        lock.withLock {
+            // Closed meanwhile, the bell's number may belong to another file.
+            guard !isClosed else { return }
+            var count: UInt64 = 0
+            read(bell, &count, 8)
+        }
     }
 }

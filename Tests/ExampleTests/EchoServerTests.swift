@@ -53,6 +53,14 @@ import Testing
         #expect(next.receive(1) == [4])
     }
 
+    @Test("says what is wrong with its port")
+    func badPort() throws {
+        let used = try #require(try Example("EchoServer", ["\(port)"]).nextLine())
+        #expect(used == "EchoServer: listen on port \(port): Address already in use.")
+        let absurd = try #require(try Example("EchoServer", ["65536"]).nextLine())
+        #expect(absurd == "EchoServer: '65536' is not a port.")
+    }
+
     @Test("when it has no descriptor left, who knocks waits until somebody leaves")
     func crowded() throws {
         let small = try Example("EchoServer", ["0"], descriptors: 12)
