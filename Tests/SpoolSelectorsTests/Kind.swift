@@ -91,8 +91,10 @@ final class Call<Value: Sendable>: @unchecked Sendable {  // touched with the lo
 
     var isOver: Bool { lock.withLock { outcome != nil } }
 
-    /// Gives it a signal.
-    func signal(_ number: Int32) { pthread_kill(lock.withLock { thread }, number) }
+    /// Gives it a signal, unless it is over: its thread may have ended then.
+    func signal(_ number: Int32) {
+        lock.withLock { if outcome == nil { pthread_kill(thread, number) } }
+    }
 
     /// What it returned or threw, within half a minute.
     func value() throws -> Value {
