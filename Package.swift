@@ -83,7 +83,8 @@ let package = Package(
             dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
             swiftSettings: strict),
         .testTarget(
-            name: "SpoolThreadsTests", dependencies: ["SpoolThreads"], swiftSettings: strict),
+            name: "SpoolThreadsTests", dependencies: ["CSpool", "SpoolThreads"],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
 )
