@@ -193,12 +193,16 @@ private struct Oops: Error {}
         #expect(lines.map(String.init).filter(words.contains) == words)
     }
 
-    @Test("cT17, cT18: forks from sixteen threads at once hang nobody; a child knows one thread")
+    // The sanitizer's own locks are not made for it: they hang in such a child.
+    @Test(
+        "cT17, cT18: forks from sixteen threads at once hang nobody; a child knows one thread",
+        .disabled(if: getenv("TSAN_OPTIONS") != nil))
     func forks() throws {
         let good = Tally()
         try Crew(16) { _ in
             let child = spool_fork()
             if child == 0 {
+                alarm(60)
                 let isAlone = Thread.activeCount == 1 && Thread.main.ident == Int(getpid())
                 _exit(isAlone ? 50 : 51)
             }
