@@ -28,6 +28,8 @@ let package = Package(
             name: "SpoolSelectors", dependencies: ["CSpool", "SpoolThreads"],
             swiftSettings: strict),
         .target(
+            name: "SpoolQueues", dependencies: ["CSpool", "SpoolThreads"], swiftSettings: strict),
+        .target(
             name: "SpoolProcesses", dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors"],
             swiftSettings: strict),
         .target(
@@ -41,7 +43,9 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Spool",
-            dependencies: ["SpoolThreads", "SpoolProcesses", "SpoolJobs", "SpoolWorker"],
+            dependencies: [
+                "SpoolThreads", "SpoolQueues", "SpoolProcesses", "SpoolJobs", "SpoolWorker",
+            ],
             swiftSettings: strict),
         // Linked without the dynamic loader in release: `spool put` starts in the time of /bin/true.
         .executableTarget(
@@ -58,6 +62,12 @@ let package = Package(
         .executableTarget(
             name: "ProducersAndConsumers", dependencies: ["Spool"],
             path: "Examples/ProducersAndConsumers", swiftSettings: strict),
+        .executableTarget(
+            name: "QueueBenchmark", dependencies: ["CSpool", "SpoolThreads", "SpoolQueues"],
+            path: "Benchmarks/queues/QueueBenchmark", swiftSettings: strict),
+        .testTarget(
+            name: "SpoolQueuesTests", dependencies: ["SpoolQueues", "SpoolThreads", "SpoolJobs"],
+            swiftSettings: strict),
         .testTarget(
             name: "SpoolJobsTests",
             dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"],

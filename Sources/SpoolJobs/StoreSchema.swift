@@ -1,8 +1,9 @@
 // StoreSchema.swift - making a store's file, and bringing an older one up to date.
 //
-// A new file is built under another name and linked into place whole, so that a kill at any instant leaves either no
+// A new file is built under another name and renamed into place whole, so that a kill at any instant leaves either no
 // store or a complete one. Migrations of an older file run in one transaction, after a copy was put beside it.
 
+private import CSpool
 private import CSQLite
 private import Glibc
 private import Migrations
@@ -35,15 +36,16 @@ enum Schema {
         for suffix in ["", "-journal", "-wal", "-shm"] { unlink(files.newDatabase + suffix) }
         try build(files.newDatabase, migrations)
         clearLeftovers(files)
-        // link(2) never replaces: whoever was there first wins. An empty file of the user's is replaced.
+        // In one step: nobody ever sees the file under two names, or half of it. An empty file of the
+        // user's is replaced, any other never: whoever was there first wins.
         let isEmpty = Path.size(files.database) == 0
         let placed =
             isEmpty
-            ? rename(files.newDatabase, files.database) : link(files.newDatabase, files.database)
+            ? rename(files.newDatabase, files.database)
+            : spool_rename_new(files.newDatabase, files.database)
         guard placed == 0 || errno == EEXIST else {
             throw .cannotCreate(path: files.database, why: SpoolError.reason(errno))
         }
-        unlink(files.newDatabase)
         try Path.syncDirectory(of: files.database)
     }
 

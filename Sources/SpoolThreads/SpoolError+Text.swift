@@ -20,6 +20,7 @@ extension SpoolError: CustomStringConvertible {
             "attempt \(attempt) of job \(job) is not held any more; nothing was changed."
         case .taskDoneTooOften: "taskDone was called more often than get."
         case .empty: "the queue is empty."
+        case .full: "the queue is full."
         case .shutDown: "the queue is shut down."
         case .brokenBarrier: "the barrier is broken."
         case .system(let call, let number): "\(call): \(SpoolError.reason(number))."

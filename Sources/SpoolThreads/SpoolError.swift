@@ -28,6 +28,7 @@ public enum SpoolError: Error, Equatable, Sendable {
     case claimLost(job: Int64, attempt: Int)
     case taskDoneTooOften
     case empty
+    case full
     case shutDown
     case timedOut(String)
     case brokenBarrier
@@ -59,6 +60,7 @@ extension SpoolError {
         case .claimLost: "claim_lost"
         case .taskDoneTooOften: "task_done_too_often"
         case .empty: "empty"
+        case .full: "full"
         case .shutDown: "shut_down"
         case .timedOut: "timed_out"
         case .brokenBarrier: "broken_barrier"
@@ -77,7 +79,7 @@ extension SpoolError {
         case .system: 71
         case .cannotCreate: 73
         case .diskFull, .inputOutput, .outcomeUnknown: 74
-        case .locked, .empty, .shutDown, .claimLost, .taskDoneTooOften, .brokenBarrier: 75
+        case .locked, .empty, .full, .shutDown, .claimLost, .taskDoneTooOften, .brokenBarrier: 75
         case .readOnly: 77
         case .storeTooNew: 78
         case .timedOut: 124

@@ -116,6 +116,31 @@ import Testing
         #expect(refusal() == .notAStore(path: scratch.path, why: why))
     }
 
+    @Test("opens for everybody who comes while it is made")
+    func together() throws {
+        for _ in 0..<20 {
+            let scratch = Scratch()
+            let (failures, left) = (Tally(), Tally())
+            for _ in 0..<4 {
+                left.add(1)
+                try Thread.detach("opener") {
+                    if (try? scratch.store()) == nil { failures.add(1) }
+                    left.add(-1)
+                }
+            }
+            let areDone = try WaitFor.condition { left.count == 0 }
+            #expect(areDone && failures.count == 0)
+        }
+    }
+
+    /// A number that threads change.
+    final class Tally: @unchecked Sendable {  // touched with the lock held only
+        private let lock = Lock()
+        private var number = 0
+        func add(_ change: Int) { lock.withLock { number += change } }
+        var count: Int { lock.withLock { number } }
+    }
+
     @Test("may be given as an empty file, but not as one that was emptied")
     func empty() throws {
         try write([])

@@ -4,6 +4,7 @@
 enum Floors {
     static let of = [
         "CSpool": 0, "CSQLite": 0, "Migrations": 0, "SpoolThreads": 1, "SpoolSelectors": 2,
+        "SpoolQueues": 2,
         "SpoolProcesses": 3,
         "SpoolJobs": 3, "SpoolWorker": 4, "Spool": 5, "SpoolCommand": 5,
     ]

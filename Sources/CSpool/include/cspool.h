@@ -21,6 +21,9 @@ int spool_byte_is_locked(int fd, int64_t offset);
 /// 1 if another open file description holds any byte of the file, 0 if nobody does, -1 with errno.
 int spool_any_byte_is_locked(int fd);
 
+/// Gives a file its name in one step, and never replaces another: -1 with EEXIST then. See rename(2), RENAME_NOREPLACE.
+int spool_rename_new(const char *from, const char *to);
+
 /// Names the calling thread for ps and debuggers; 15 bytes are kept. See prctl(2), PR_SET_NAME.
 void spool_name_thread(const char *name);
 
