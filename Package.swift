@@ -120,7 +120,8 @@ let package = Package(
             dependencies: ["CSpool", "SpoolSelectors", "SpoolThreads"],
             swiftSettings: strict),
         .testTarget(
-            name: "SpoolThreadsTests", dependencies: ["SpoolThreads"], swiftSettings: strict),
+            name: "SpoolThreadsTests", dependencies: ["CSpool", "SpoolThreads"],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
         + tutorial.map {

@@ -102,9 +102,10 @@ extension Semaphore {
         return outcome == .woken
     }
 
-    /// Takes a unit, runs `body`, also across its suspensions, and gives the unit back. Python's `async with`.
+    /// Takes a unit, runs `body`, also across its suspensions, and gives the unit back. Python's `async with`. Its name
+    /// is its own, as that of ``Lock/withLockAsync(_:)``.
     /// - Throws: `CancellationError` when the task was cancelled before there was a unit, and what `body` throws.
-    public final nonisolated(nonsending) func withAcquired<Value>(
+    public final nonisolated(nonsending) func withAcquiredAsync<Value>(
         _ body: nonisolated(nonsending) () async throws -> Value
     ) async throws -> Value {
         try await acquire()

@@ -116,13 +116,8 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
     private func run() {
         spool_name_thread(name)
         Roll.current = self
-        let (begun, body) = life.withLock { life, line in
-            life.id = spool_thread_id()
-            defer { life.body = nil }
-            return (line.takeAll(), life.body)
-        }
-        begun.wake()
-        perform(body)
+        renumber()
+        perform()
         Roll.shared.leave(self)
         let ended = life.withLock { life, line in
             life.stage = .ended
@@ -132,7 +127,11 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
     }
 
     /// Takes the closure over, so that it is gone when this returns.
-    private func perform(_ body: consuming (@Sendable () throws -> Void)?) {
+    private func perform() {
+        let body = life.withLock { life, _ in
+            defer { life.body = nil }
+            return life.body
+        }
         do {
             try body?()
         } catch {
@@ -211,8 +210,14 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
         }
     }
 
-    /// In a forked child the thread that forked has a new number.
-    func renumber() { life.withLock { life, _ in life.id = spool_thread_id() } }
+    /// Its number is known when it begins; in a forked child the thread that forked has a new one.
+    func renumber() {
+        let curious = life.withLock { life, line in
+            life.id = spool_thread_id()
+            return line.takeAll()
+        }
+        curious.wake()
+    }
 }
 
 extension Thread {
