@@ -45,15 +45,8 @@ public final class ThreadPool: Sendable {
     @discardableResult @inlinable public func submit<Value: Sendable>(
         _ body: @escaping @Sendable () throws -> Value
     ) throws(SpoolError) -> Future<Value> {
-        let future = Future<Value>(pool: crew.number)
-        let task = PoolTask { fate in
-            switch fate {
-            case .run(let worker): future.run(body, by: worker)
-            case .cancel: future.cancel()
-            case .fail(let error): _ = future.finish(.failure(error), nil)
-            }
-        }
-        try crew.submit(task)
+        let future = Future<Value>(pool: crew.number, body)
+        try crew.submit(PoolTask(future))
         return future
     }
 
