@@ -6,8 +6,9 @@
 public import SpoolThreads
 
 /// Futures as they are done: for one reader, thread or task, with or without a time limit.
-public final class Completions<Value: Sendable>: AsyncSequence, @unchecked Sendable {
-    // `pending` is guarded by the lock.
+public final class Completions<Value: Sendable>: AsyncSequence,
+    @unchecked Sendable  // the lock guards what is pending
+{
     /// What a loop gets.
     public typealias Element = Future<Value>
 

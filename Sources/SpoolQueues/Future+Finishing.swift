@@ -12,13 +12,26 @@ private import Glibc
 }
 
 extension Future {
-    /// Runs the task in a worker of its pool, unless it was cancelled.
-    @inlinable func run(_ body: () throws -> Value, by worker: Worker) {
-        guard cell.begin() else { return worker.crew.taskDone() }
-        worker.running = ObjectIdentifier(self)
-        let outcome: Result<Value, any Error>
-        do { outcome = .success(try body()) } catch { outcome = .failure(error) }
+    /// What the pool has decided.
+    @inlinable func meet(_ fate: TaskFate) {
+        switch fate {
+        case .run(let worker): run(by: worker)
+        case .cancel: cancel()
+        case .fail(let error): _ = finish(.failure(error), nil)
+        }
+    }
+
+    /// Runs the task in a worker of its pool, unless it was cancelled. It is dropped before anybody sees the result.
+    @inlinable func run(by worker: Worker) {
+        guard cell.begin(), let outcome = runBody(worker) else { return worker.crew.taskDone() }
         _ = finish(outcome, worker.crew)
+    }
+
+    @inlinable func runBody(_ worker: Worker) -> Result<Value, any Error>? {
+        worker.running = ObjectIdentifier(self)
+        guard let body else { return nil }
+        self.body = nil
+        do { return .success(try body()) } catch { return .failure(error) }
     }
 
     /// Writes the outcome and tells who waits.

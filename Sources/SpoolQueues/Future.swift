@@ -17,14 +17,19 @@ public final class Future<Value: Sendable>: @unchecked Sendable {  // guarded by
     @usableFromInline let pool: UInt64
     // The phase tells who may touch these, so that there is nothing to check at run time.
     @usableFromInline @exclusivity(unchecked) var outcome: Result<Value, any Error>?
+    /// The task; who begins or cancels it takes it out.
+    @usableFromInline @exclusivity(unchecked) var body: (@Sendable () throws -> Value)?
     @usableFromInline @exclusivity(unchecked) var watchers: [FutureWatcher] = []
     /// The pool some of whose own workers wait for this future.
     @usableFromInline @exclusivity(unchecked) var blocked: WorkerWaits?
 
     /// A pending future, to be completed by ``setResult(_:)`` or ``setException(_:)``: for executors of your own.
-    public convenience init() { self.init(pool: 0) }
+    public convenience init() { self.init(pool: 0, nil) }
 
-    @inlinable init(pool: UInt64) { self.pool = pool }
+    @inlinable init(pool: UInt64, _ body: (@Sendable () throws -> Value)?) {
+        self.pool = pool
+        self.body = body
+    }
 
     @inlinable deinit { cell.free() }
 
@@ -104,7 +109,10 @@ public final class Future<Value: Sendable>: @unchecked Sendable {  // guarded by
             cell.lock.release()
             return cancelled
         }
+        let dropped = body
+        body = nil
         tellDone()
+        withExtendedLifetime(dropped) {}  // what it holds is released outside the lock
         return true
     }
 

@@ -16,7 +16,7 @@ public import Synchronization
 }
 
 /// One block of memory: the line of those that wait, the word of the lock, the phase. Its owner frees it.
-@usableFromInline struct FutureCell: @unchecked Sendable {  // atomic words, and a line guarded by its lock
+@usableFromInline struct FutureCell: @unchecked Sendable {  // atomic words, a guarded line
     @usableFromInline let line: UnsafeMutablePointer<WaitingLine>
 
     @inlinable init() {

@@ -47,8 +47,9 @@ extension ThreadPool {
 ///
 /// After an error, the item's own or `timedOut`, what has not begun is cancelled, and nothing more is given. What was
 /// given is not kept.
-public final class MapResults<Value: Sendable>: AsyncSequence, @unchecked Sendable {
-    // What changes is guarded by the lock.
+public final class MapResults<Value: Sendable>: AsyncSequence,
+    @unchecked Sendable  // what changes is guarded by the lock
+{
     /// What a loop gets.
     public typealias Element = Value
 

@@ -45,15 +45,8 @@ public final class ThreadPool: Sendable {
     @discardableResult @inlinable public func submit<Value: Sendable>(
         _ body: @escaping @Sendable () throws -> Value
     ) throws(SpoolError) -> Future<Value> {
-        let future = Future<Value>(pool: crew.number)
-        let task = PoolTask { fate in
-            switch fate {
-            case .run(let worker): future.run(body, by: worker)
-            case .cancel: future.cancel()
-            case .fail(let error): _ = future.finish(.failure(error), nil)
-            }
-        }
-        try crew.submit(task)
+        let future = Future<Value>(pool: crew.number, body)
+        try crew.submit(PoolTask(future))
         return future
     }
 
@@ -98,4 +91,27 @@ public func withThreadPool<Value, Failure: Error>(
         maxWorkers: maxWorkers, threadNamePrefix: threadNamePrefix, initializer: initializer)
     defer { pool.shutdown() }
     return try body(pool)
+}
+
+/// As the blocking form, suspending the task; it waits for what was submitted also when the task is cancelled.
+/// - Parameters:
+///   - maxWorkers: as in ``ThreadPool/init(maxWorkers:threadNamePrefix:initializer:)``.
+///   - threadNamePrefix: the same.
+///   - initializer: the same.
+///   - isolation: Where `body` runs: where the caller does.
+/// - Returns: What `body` returns.
+/// - Throws: What `body` throws.
+public func withThreadPool<Value>(
+    maxWorkers: Int? = nil, threadNamePrefix: String = "pool",
+    initializer: (@Sendable () throws -> Void)? = nil,
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (ThreadPool) async throws -> Value
+) async throws -> Value {
+    let pool = ThreadPool(
+        maxWorkers: maxWorkers, threadNamePrefix: threadNamePrefix, initializer: initializer)
+    let outcome: Result<Value, any Error>
+    do { outcome = .success(try await body(pool)) } catch { outcome = .failure(error) }
+    // A task of its own is not cancelled with this one, so the wait has no error.
+    await Task { try? await pool.shutdown() }.value
+    return try outcome.get()
 }

@@ -14,15 +14,20 @@ public import Synchronization
     case fail(SpoolError)
 }
 
-/// A task in the queue. A struct, as a bare closure would be wrapped anew by each generic call that it passes.
+/// A task in the queue: a future, and what becomes of it. A struct, as a bare closure would be wrapped anew by each
+/// generic call that it passes; the closure gets the future, so that it holds nothing and needs no memory.
 @usableFromInline struct PoolTask: Sendable {
-    @usableFromInline let meet: @Sendable (TaskFate) -> Void
+    @usableFromInline let future: any AnyObject & Sendable
+    @usableFromInline let meet: @Sendable (AnyObject, TaskFate) -> Void
 
-    @inlinable init(_ meet: @escaping @Sendable (TaskFate) -> Void) { self.meet = meet }
+    @inlinable init<Value>(_ future: Future<Value>) {
+        self.future = future
+        meet = { unsafeDowncast($0, to: Future<Value>.self).meet($1) }
+    }
 }
 
 /// The threads of one pool, and what they have to do.
-@usableFromInline final class Workforce: @unchecked Sendable {  // what changes is guarded by the lock, or atomic
+@usableFromInline final class Workforce: @unchecked Sendable {  // guarded by the lock
     @usableFromInline let queue = Queue<PoolTask>()
     @usableFromInline let threads = Atomic<Int>(0)
     @usableFromInline let maxWorkers: Int
@@ -94,7 +99,7 @@ public import Synchronization
             try initializer?()
             var spin = Spin()
             // The only error of get is the end of the queue.
-            while let task = try? queue.get(&spin) { task.meet(.run(by: worker)) }
+            while let task = try? queue.get(&spin) { task.meet(task.future, .run(by: worker)) }
         } catch {
             breakUp(because: error)
         }
@@ -140,7 +145,7 @@ public import Synchronization
 
     private func dropAll(_ fate: TaskFate) {
         while let task = try? queue.getNowait() {  // its only error is that there is none
-            task.meet(fate)
+            task.meet(task.future, fate)
             taskDone()
         }
     }

@@ -119,4 +119,27 @@ import Testing
         try await pool.shutdown()
         #expect(future.done && pool.threads == 0)
     }
+
+    @Test("cFS8: the scope of a task waits for what was submitted, also when it is cancelled")
+    func scope() async throws {
+        let (gate, begun, notes) = (Gate(), Gate(), Notes<Int>())
+        let task = Task {
+            try await withThreadPool(maxWorkers: 1) { pool in
+                let future = try pool.submit {
+                    begun.open()
+                    try gate.pass()
+                    notes.add(1)
+                }
+                try await future.value
+            }
+        }
+        try await begun.pass()
+        task.cancel()
+        gate.open()
+        switch await task.result {
+        case .success: break
+        case .failure(let error): #expect(error is CancellationError)
+        }
+        #expect(notes.all == [1])
+    }
 }

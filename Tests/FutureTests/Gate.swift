@@ -9,7 +9,7 @@ let patience = Duration.seconds(60)
 
 /// Closed until somebody opens it; then open for ever.
 final class Gate: Sendable {
-    private let queue = Queue<Void>()
+    fileprivate let queue = Queue<Void>()
 
     func open() { queue.shutdown() }
 
@@ -17,6 +17,17 @@ final class Gate: Sendable {
     func pass() throws {
         do {
             try queue.get(timeout: patience)
+        } catch SpoolError.shutDown {
+            return
+        }
+    }
+}
+
+extension Gate {
+    /// The same for a task.
+    func pass() async throws {
+        do {
+            try await queue.get(timeout: patience)
         } catch SpoolError.shutDown {
             return
         }
