@@ -8,6 +8,12 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+// The tutorial that Spool grew from, program by program (docs/from-python.md).
+let tutorial = [
+    "SimpleThreads", "DaemonThreads", "Locks", "DeadLock", "Semaphores", "WaitForEvent",
+    "CooksAndEaters", "ByPriority", "EchoServer",
+]
+
 // The floors of the house, lowest first: a target imports strictly downward (docs/ARCHITECTURE.md).
 let package = Package(
     name: "spool",
@@ -44,7 +50,8 @@ let package = Package(
         .target(
             name: "Spool",
             dependencies: [
-                "SpoolThreads", "SpoolQueues", "SpoolProcesses", "SpoolJobs", "SpoolWorker",
+                "SpoolThreads", "SpoolSelectors", "SpoolQueues", "SpoolProcesses", "SpoolJobs",
+                "SpoolWorker",
             ],
             swiftSettings: strict),
         // Linked without the dynamic loader in release: `spool put` starts in the time of /bin/true.
@@ -65,6 +72,18 @@ let package = Package(
         .executableTarget(
             name: "QueueBenchmark", dependencies: ["CSpool", "SpoolThreads", "SpoolQueues"],
             path: "Benchmarks/queues/QueueBenchmark", swiftSettings: strict),
+        .executableTarget(
+            name: "SelectorBenchmark", dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors"],
+            path: "Benchmarks/selectors/SelectorBenchmark", swiftSettings: strict),
+        .executableTarget(
+            name: "FutureBenchmark", dependencies: ["SpoolThreads", "SpoolQueues"],
+            path: "Benchmarks/futures/FutureBenchmark", swiftSettings: strict),
+        .executableTarget(
+            name: "Futures", dependencies: ["Spool"], path: "Examples/Futures",
+            swiftSettings: strict),
+        .testTarget(
+            name: "FutureTests", dependencies: ["SpoolQueues", "SpoolThreads", "Futures"],
+            swiftSettings: strict),
         .testTarget(
             name: "SpoolQueuesTests", dependencies: ["SpoolQueues", "SpoolThreads", "SpoolJobs"],
             swiftSettings: strict),
@@ -97,7 +116,20 @@ let package = Package(
             dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
             swiftSettings: strict),
         .testTarget(
-            name: "SpoolThreadsTests", dependencies: ["SpoolThreads"], swiftSettings: strict),
+            name: "ExampleTests",
+            dependencies: ["SpoolThreads"] + tutorial.map { .init(stringLiteral: $0) },
+            swiftSettings: strict),
+        .testTarget(
+            name: "SpoolSelectorsTests",
+            dependencies: ["CSpool", "SpoolSelectors", "SpoolThreads"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "SpoolThreadsTests", dependencies: ["CSpool", "SpoolThreads"],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
+        + tutorial.map {
+            .executableTarget(
+                name: $0, dependencies: ["Spool"], path: "Examples/\($0)", swiftSettings: strict)
+        }
 )

@@ -3,5 +3,6 @@
 @_exported public import SpoolJobs
 @_exported public import SpoolProcesses
 @_exported public import SpoolQueues
+@_exported public import SpoolSelectors
 @_exported public import SpoolThreads
 @_exported public import SpoolWorker

@@ -1,102 +1,71 @@
-// EpollSelector.swift - waits for many descriptors at once, over epoll(7).
-//
-// Level-triggered: what was not read is told again, so a reader may stop anywhere. In the shape of Python's selectors.
+// EpollSelector.swift - a selector over epoll(7): its cost is that of what is ready, not of what is registered.
 
-private import CSpool
+internal import CSpool
 private import Glibc
 public import SpoolThreads
 
-/// What a descriptor is watched for, or ready for.
-public struct Interest: OptionSet, Hashable, Sendable {
-    /// The bits of epoll(7).
-    public let rawValue: UInt8
+/// The best selector of this system. See selectors.DefaultSelector in Python.
+public typealias DefaultSelector = EpollSelector
 
-    /// Made from its parts.
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
-
-    /// Bytes, a connection, or the end can be read.
-    public static let read = Interest(rawValue: 1)
-    /// Bytes can be written without waiting.
-    public static let write = Interest(rawValue: 2)
-}
-
-/// A registered descriptor. See selectors.SelectorKey.
-public struct SelectorKey: Hashable, Sendable {
-    /// What is watched.
-    public let descriptor: Int32
-    /// What it is watched for.
-    public var interest: Interest
-    /// The caller's own word for it.
-    public let token: Int
-}
-
-/// Waits until one of its descriptors is ready. See selectors.EpollSelector in Python.
+/// A selector over epoll(7), level-triggered unless ``Events/edge`` is asked for. See selectors.EpollSelector.
 ///
-/// For one thread. Not across a fork: the child would change what the parent waits for.
-public final class EpollSelector {
-    private let epoll: Int32
-    private var keys: [Int32: SelectorKey] = [:]
-    private var events = [epoll_event](repeating: epoll_event(), count: 64)
+/// Several threads may wait in it at once. It does not take regular files, which are always ready.
+public final class EpollSelector: Selector, @unchecked Sendable {  // adds nothing that changes
+    private let epoll: Epoll
 
-    /// - Throws: `.system` when the process has no descriptor left.
+    /// Nothing registered yet.
+    /// - Throws: `system` when the process has no descriptor left.
     public init() throws(SpoolError) {
-        epoll = epoll_create1(Int32(EPOLL_CLOEXEC))
-        guard epoll >= 0 else { throw .system(call: "epoll_create1", errno: errno) }
+        epoll = try Epoll()
+        try super.init(epoll)
     }
 
-    deinit { Glibc.close(epoll) }
+    /// The selector's own descriptor, readable while something is ready: it can be registered elsewhere.
+    /// - Throws: `closed`.
+    public func fileno() throws(SpoolError) -> Int32 {
+        try requireOpen()
+        return epoll.descriptor
+    }
+}
 
-    /// Watches a descriptor until it is unregistered, which must happen before it is closed.
-    /// - Throws: `.system` when it is registered already or cannot be watched (a regular file).
-    public func register(_ descriptor: Int32, _ interest: Interest, token: Int) throws(SpoolError) {
-        try control(EPOLL_CTL_ADD, descriptor, interest)
-        keys[descriptor] = SelectorKey(descriptor: descriptor, interest: interest, token: token)
+private struct Epoll: Kernel {
+    let descriptor: Int32
+
+    init() throws(SpoolError) {
+        descriptor = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard descriptor >= 0 else { throw .system(call: "epoll_create1", errno: errno) }
     }
 
-    /// Changes what a registered descriptor is watched for.
-    public func modify(_ descriptor: Int32, _ interest: Interest) throws(SpoolError) {
-        guard let key = keys[descriptor], key.interest != interest else { return }
-        try control(EPOLL_CTL_MOD, descriptor, interest)
-        keys[descriptor]?.interest = interest
-    }
+    var supported: Events { [.read, .write, .edge, .oneShot] }
+    var isLive: Bool { true }
 
-    /// Stops watching; does nothing if it is not registered.
-    public func unregister(_ descriptor: Int32) {
-        guard keys.removeValue(forKey: descriptor) != nil else { return }
-        epoll_ctl(epoll, EPOLL_CTL_DEL, descriptor, nil)
-    }
-
-    /// Waits until at least one descriptor is ready or the deadline is past, and calls `body` for each that is ready.
-    /// A closed or broken one is ready for reading: the read tells. `body` may unregister any descriptor.
-    public func select(
-        until deadline: Deadline, _ body: (SelectorKey, Interest) throws(SpoolError) -> Void
-    ) throws(SpoolError) {
-        let count = epoll_wait(epoll, &events, Int32(events.count), deadline.pollTimeout())
-        guard count >= 0 else {
-            guard errno == EINTR else { throw .system(call: "epoll_wait", errno: errno) }
-            return
+    func watch(_ watched: Watched, isNew: Bool) throws(SpoolError) {
+        var event = epoll_event(
+            events: watched.key.events.bits, data: epoll_data_t(u64: watched.tag))
+        let number = watched.key.descriptor
+        var status = epoll_ctl(descriptor, isNew ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, number, &event)
+        // A copy that was closed before it was unregistered, and opened again with the same number.
+        if status != 0, isNew, errno == EEXIST {
+            status = epoll_ctl(descriptor, EPOLL_CTL_MOD, number, &event)
         }
-        for event in events[..<Int(count)] {
-            guard let key = keys[event.data.fd] else { continue }
-            try body(key, Self.interest(event.events))
+        guard status != 0 else { return }
+        guard errno != EPERM else {
+            throw .badInput(
+                "descriptor \(number) is always ready, as regular files are: epoll refuses it.",
+                hint: "Read it without waiting, or use a PollSelector.")
         }
+        throw .system(call: "epoll_ctl", errno: errno)
     }
 
-    private static func interest(_ events: UInt32) -> Interest {
-        var interest: Interest = []
-        let readable = EPOLLIN.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue
-        if events & readable != 0 { interest.insert(.read) }
-        if events & EPOLLOUT.rawValue != 0 { interest.insert(.write) }
-        return interest
+    // Fails when the descriptor was closed before: then the kernel has forgotten it by itself.
+    func forget(_ other: Int32) { epoll_ctl(descriptor, EPOLL_CTL_DEL, other, nil) }
+
+    func wait(
+        _ milliseconds: Int32, _ batch: inout [epoll_event], _: () -> [Watched]
+    ) -> Int32 {
+        let count = epoll_wait(descriptor, &batch, Int32(clamping: batch.count), milliseconds)
+        return count < 0 ? -errno : count
     }
 
-    private func control(_ operation: Int32, _ fd: Int32, _ interest: Interest) throws(SpoolError) {
-        var bits: UInt32 = 0
-        if interest.contains(.read) { bits |= EPOLLIN.rawValue }
-        if interest.contains(.write) { bits |= EPOLLOUT.rawValue }
-        var event = epoll_event(events: bits, data: epoll_data_t(fd: fd))
-        guard epoll_ctl(epoll, operation, fd, &event) == 0 else {
-            throw .system(call: "epoll_ctl", errno: errno)
-        }
-    }
+    func close() { Glibc.close(descriptor) }
 }

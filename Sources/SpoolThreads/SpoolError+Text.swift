@@ -21,7 +21,9 @@ extension SpoolError: CustomStringConvertible {
         case .taskDoneTooOften: "taskDone was called more often than get."
         case .empty: "the queue is empty."
         case .full: "the queue is full."
-        case .shutDown: "the queue is shut down."
+        case .shutDown: "the queue or pool is shut down."
+        case .closed(let what): "the \(what) is closed."
+        case .brokenBarrier: "the barrier is broken."
         case .system(let call, let number): "\(call): \(SpoolError.reason(number))."
         default: fileMessage
         }
@@ -60,6 +62,7 @@ extension SpoolError: CustomStringConvertible {
             "Try again; a program that keeps a transaction open for seconds is in the way."
         case .system("inotify_init1", EMFILE):
             "This user waits in too many programs. Raise it:  sysctl fs.inotify.max_user_instances=1024"
+        case .brokenBarrier: "A party was late, failed or aborted; reset() makes it as new."
         case .outcomeUnknown: "Look with  spool list  before you put it again."
         default: nil
         }

@@ -30,7 +30,10 @@ public enum SpoolError: Error, Equatable, Sendable {
     case empty
     case full
     case shutDown
+    /// What was used is closed, or was closed meanwhile; the text names it.
+    case closed(String)
     case timedOut(String)
+    case brokenBarrier
     // The system.
     case system(call: String, errno: Int32)
     case noWorker(String)
@@ -61,7 +64,9 @@ extension SpoolError {
         case .empty: "empty"
         case .full: "full"
         case .shutDown: "shut_down"
+        case .closed: "closed"
         case .timedOut: "timed_out"
+        case .brokenBarrier: "broken_barrier"
         case .system: "system"
         case .noWorker: "no_worker"
         }
@@ -77,7 +82,9 @@ extension SpoolError {
         case .system: 71
         case .cannotCreate: 73
         case .diskFull, .inputOutput, .outcomeUnknown: 74
-        case .locked, .empty, .full, .shutDown, .claimLost, .taskDoneTooOften: 75
+        case .locked, .empty, .full, .shutDown, .closed, .claimLost, .taskDoneTooOften,
+            .brokenBarrier:
+            75
         case .readOnly: 77
         case .storeTooNew: 78
         case .timedOut: 124

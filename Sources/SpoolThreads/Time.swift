@@ -54,6 +54,24 @@ public struct Deadline: Hashable, Comparable, Sendable {
         self.init(nanoseconds: overflow ? .max : sum)
     }
 
+    /// The longest time that a wait can be given: 2^63 - 1 nanoseconds, 292 years. Python's threading.TIMEOUT_MAX.
+    public static let longestTimeout = Duration.nanoseconds(Int64.max)
+
+    /// The moment `timeout` from now, for a limit that a caller gave: nil never comes.
+    /// - Throws: `badInput` when it is negative or longer than ``longestTimeout``.
+    @inlinable public init(checking timeout: Duration?) throws(SpoolError) {
+        guard let timeout else {
+            self = .never
+            return
+        }
+        guard timeout >= .zero else { throw .badInput("a timeout cannot be negative.") }
+        guard timeout <= Self.longestTimeout else {
+            throw .badInput(
+                "a timeout cannot be longer than 292 years.", hint: "nil waits for ever.")
+        }
+        self.init(after: timeout)
+    }
+
     /// The deadline that never comes.
     public static let never = Deadline(nanoseconds: .max)
 
@@ -74,13 +92,14 @@ public struct Deadline: Hashable, Comparable, Sendable {
     public func remaining(at now: Deadline = .now()) -> Duration? {
         guard self != .never else { return nil }
         return .nanoseconds(
-            Int64(nanoseconds > now.nanoseconds ? nanoseconds - now.nanoseconds : 0))
+            Int64(clamping: nanoseconds > now.nanoseconds ? nanoseconds - now.nanoseconds : 0))
     }
 
     /// For poll(2) and epoll_wait(2): whole milliseconds, rounded up; -1 when it never comes.
     public func pollTimeout(at now: Deadline = .now()) -> Int32 {
         guard let left = remaining(at: now) else { return -1 }
-        return Int32(clamping: (left.nanoseconds + 999_999) / 1_000_000)
+        let (whole, part) = left.nanoseconds.quotientAndRemainder(dividingBy: 1_000_000)
+        return Int32(clamping: part > 0 ? whole + 1 : whole)
     }
 }
 

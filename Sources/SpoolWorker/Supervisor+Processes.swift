@@ -41,7 +41,7 @@ extension Supervisor {
             try startConsumer(slot)
         } catch {
             report(error)
-            links[slot].map { selector.unregister($0.socket) }
+            links[slot].map { forget($0.socket) }
             links[slot] = nil
             try tell(.forkFailed(slot: slot))
         }
@@ -63,6 +63,12 @@ extension Supervisor {
         links[slot] = link
         try selector.register(ours, .read, token: slot)
         try server.fork(slot: link.cell, socket: end.number)
+    }
+
+    /// Stops listening.
+    private func forget(_ socket: Int32) {
+        // A socket that could not be registered, or was forgotten before, is not listened to: as wanted.
+        _ = try? selector.unregister(socket)
     }
 
     private func livingServer() throws(SpoolError) -> ForkServer {
@@ -89,7 +95,7 @@ extension Supervisor {
         report(.system(call: "fork", errno: refusal.errno))
         let refused = links.lazy.compactMap { $0 }.first { $0.cell == refusal.slot }
         guard let link = refused, link.pid == nil else { return }
-        selector.unregister(link.socket)
+        forget(link.socket)
         links[link.slot] = nil
         try tell(.forkFailed(slot: link.slot))
     }
@@ -97,11 +103,11 @@ extension Supervisor {
     /// The consumers live on: they are our children. One that was about to be born sees the end of its socket.
     private func loseServer() throws(SpoolError) {
         guard let server else { return }
-        selector.unregister(server.socket)
+        forget(server.socket)
         server.close()
         self.server = nil
         for case let link? in links where link.pid == nil {
-            selector.unregister(link.socket)
+            forget(link.socket)
             links[link.slot] = nil
         }
         try tell(.serverDied)
@@ -115,7 +121,7 @@ extension Supervisor {
             try tell(.born(slot: slot))
         }
         if !news.outcomes.isEmpty { try tell(.outcomes(slot: slot, news.outcomes)) }
-        if link.isClosed { selector.unregister(link.socket) }
+        if link.isClosed { forget(link.socket) }
         try buryIfDead(link)
     }
 

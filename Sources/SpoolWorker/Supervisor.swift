@@ -19,7 +19,7 @@ public final class Supervisor {
     let store: Store
     let owner: Int64
     let setup: ConsumerSetup
-    let selector: EpollSelector
+    let selector: DefaultSelector
     let slots: SlotPage
     let slotsFile: Int32
     let executable: String
@@ -68,7 +68,7 @@ public final class Supervisor {
             program: options.program ?? "", logLimit: Int64(options.logLimit),
             killAfter: options.killAfter)
         mkdir(store.files.logs, 0o700)
-        selector = try EpollSelector()
+        selector = try DefaultSelector()
         links = Array(repeating: nil, count: options.consumers)
         state = SupervisorState(SupervisorState.Settings(options), now: started)
         try selector.register(signals, .read, token: Token.signals)
@@ -197,6 +197,7 @@ public final class Supervisor {
     private func flush() throws(SpoolError) {
         for case let link? in links where link.isBlocked {
             try link.flush()
+            guard !link.isClosed else { continue }  // forgotten already
             try selector.modify(link.socket, link.isBlocked ? [.read, .write] : .read)
         }
     }

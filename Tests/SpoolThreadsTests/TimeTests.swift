@@ -22,6 +22,8 @@ import Testing
         #expect((late + .seconds(1)).microseconds == .max)
         #expect((UnixTime(microseconds: .min + 1) + .seconds(-1)).microseconds == .min)
         #expect(Deadline(after: .seconds(Int64.max)) > .now())
+        #expect(Deadline(after: .seconds(Int64.max)).pollTimeout() == .max)
+        #expect(Deadline(nanoseconds: .max - 1).remaining() == .nanoseconds(Int64.max))
         #expect(Duration.seconds(Int64.max).microseconds == .max)
         #expect(Duration.seconds(Int64.min).nanoseconds == .min)
     }

@@ -34,6 +34,22 @@ int spool_futex_wait(uint32_t *word, uint32_t expected, int64_t nanoseconds);
 /// Wakes up to `count` threads of this process that sleep on the word.
 void spool_futex_wake(uint32_t *word, int count);
 
+/// The same for a word that several processes have mapped, each at its own address.
+int spool_shared_futex_wait(uint32_t *word, uint32_t expected, int64_t nanoseconds);
+void spool_shared_futex_wake(uint32_t *word, int count);
+
+/// The kernel's number of the calling thread. See gettid(2).
+pid_t spool_thread_id(void);
+
+/// A moment in which a thread that looks again and again leaves the core to its sibling.
+static inline void spool_relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
 static inline uint32_t spool_load_word(uint32_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
 static inline void spool_store_word(uint32_t *word, uint32_t value) {
     __atomic_store_n(word, value, __ATOMIC_SEQ_CST);

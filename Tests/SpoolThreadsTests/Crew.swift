@@ -1,0 +1,106 @@
+// Crew.swift - threads of a test, and conditions that are awaited with a deadline.
+
+import SpoolThreads
+import Synchronization
+import Testing
+
+/// The longest that anything in these tests may take.
+let patience = Duration.seconds(60)
+
+/// Looks until it holds.
+func eventually(_ holds: () -> Bool) -> Bool {
+    let deadline = Deadline(after: patience)
+    while !holds() {
+        guard !deadline.isPast else { return false }
+        Pause.briefly(upTo: .milliseconds(1))
+    }
+    return true
+}
+
+/// The same in a task: the pool's few threads are left to the other tasks meanwhile.
+func eventually(_ holds: () -> Bool) async -> Bool {
+    let deadline = Deadline(after: patience)
+    while !holds() {
+        guard !deadline.isPast else { return false }
+        await Task.yield()
+    }
+    return true
+}
+
+/// Threads that run the same closure. They are daemons, so that one that hangs fails its test and not the whole run.
+struct Crew {
+    let threads: [Thread]
+
+    init(
+        _ count: Int = 1, stackSize: Int? = nil, _ body: @escaping @Sendable (Int) throws -> Void
+    ) throws {
+        threads = (0..<count).map { number in
+            Thread(name: "crew-\(number)", daemon: true, stackSize: stackSize) { try body(number) }
+        }
+        for thread in threads { try thread.start() }
+    }
+
+    /// Waits for all.
+    func join(_ location: SourceLocation = #_sourceLocation) throws {
+        for thread in threads {
+            let hasEnded: Bool = try thread.join(timeout: patience)
+            #expect(hasEnded, "\(thread.name) hangs", sourceLocation: location)
+        }
+    }
+}
+
+/// A number that many threads count up.
+final class Tally: Sendable {
+    private let number = Atomic(0)
+    private let highest = Atomic(0)
+
+    var value: Int { number.load(ordering: .sequentiallyConsistent) }
+    /// The highest value that there was.
+    var peak: Int { highest.load(ordering: .sequentiallyConsistent) }
+
+    @discardableResult
+    func add(_ amount: Int = 1) -> Int {
+        let new = number.add(amount, ordering: .sequentiallyConsistent).newValue
+        highest.max(new, ordering: .sequentiallyConsistent)
+        return new
+    }
+}
+
+/// What threads saw, in order.
+final class Notes<Note: Sendable>: Sendable {
+    private let notes = Mutex<[Note]>([])
+    func add(_ note: Note) { notes.withLock { $0.append(note) } }
+    var all: [Note] { notes.withLock { $0 } }
+}
+
+/// A number that only a lock protects.
+final class Unguarded: @unchecked Sendable {  // that is what the test is about
+    var value = 0
+}
+
+/// The same verbs, as every lock has them.
+protocol AnyLock: Sendable {
+    var locked: Bool { get }
+    func acquire()
+    func acquire(timeout: Duration?) throws(SpoolError) -> Bool
+    func acquire(blocking: Bool) -> Bool
+    func release()
+    func withLock<Value, Failure: Error>(
+        _ body: () throws(Failure) -> Value
+    ) throws(Failure) -> Value
+}
+
+extension Lock: AnyLock {}
+extension RLock: AnyLock {}
+
+/// The kinds of locks that one suite is run over.
+enum LockKind: CaseIterable {
+    case lock, rlock
+
+    func make() -> any AnyLock {
+        switch self {
+        case .lock: Lock()
+        case .rlock: RLock()
+        }
+    }
+}
