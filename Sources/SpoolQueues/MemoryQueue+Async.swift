@@ -75,7 +75,7 @@ extension MemoryQueue where Storage: ~Copyable {
     ) async throws -> Value? {
         var hasSlept = false
         while !deadline.isPast {
-            let waiter = TaskWaiter(self, lock, lines + line.rawValue)
+            let waiter = TaskWaiter(self, lock, waiters(line))
             let outcome = try await waiter.wait(atFront: hasSlept, until: deadline) { isVain(line) }
             if outcome == .cancelled { throw CancellationError() }
             hasSlept = outcome == .woken

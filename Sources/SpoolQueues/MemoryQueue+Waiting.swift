@@ -99,7 +99,7 @@ extension MemoryQueue where Storage: ~Copyable {
                 lock.release()
             } else {
                 let outcome = Waiter.sleep(
-                    in: lines + line.rawValue, atFront: hasSlept, lock, until: deadline)
+                    in: waiters(line), atFront: hasSlept, lock, until: deadline)
                 hasSlept = outcome == .woken
                 if hasSlept { passOn(line) }
             }
@@ -120,9 +120,14 @@ extension MemoryQueue where Storage: ~Copyable {
             case .putters: state.pointee.limit - count - 1
             case .joiners: 0
             }
-        let chain = lines[line.rawValue].take(upTo: more)
+        let woken = lines[line.rawValue].take(upTo: more)
         lock.release()
-        Waiter.wakeAll(chain)
+        woken.wake()
+    }
+
+    /// The line itself; it stands first.
+    @inlinable func waiters(_ line: QueueLine) -> UnsafeMutablePointer<WaitingLine> {
+        UnsafeMutableRawPointer(lines + line.rawValue).assumingMemoryBound(to: WaitingLine.self)
     }
 
     /// Whether a wait in the line would be for what is there already. Called with the lock held.
@@ -137,8 +142,9 @@ extension MemoryQueue where Storage: ~Copyable {
     @usableFromInline func wakeJoiners() {
         guard tally.pointee.joining.load(ordering: .sequentiallyConsistent) > 0 else { return }
         lock.acquire()
-        let joiners = unfinished == 0 ? lines[QueueLine.joiners.rawValue].removeAll() : nil
+        let joiners =
+            unfinished == 0 ? lines[QueueLine.joiners.rawValue].line.takeAll() : WokenWaiters()
         lock.release()
-        Waiter.wakeAll(joiners)
+        joiners.wake()
     }
 }

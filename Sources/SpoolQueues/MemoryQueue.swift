@@ -31,9 +31,9 @@ public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue
     /// What is put and got.
     public typealias Item = Storage.Item
 
-    @usableFromInline let lock: QueueLock
+    @usableFromInline let lock: WordLock
     @usableFromInline let state: UnsafeMutablePointer<QueueState<Storage>>
-    @usableFromInline let lines: UnsafeMutablePointer<WaitingLine>
+    @usableFromInline let lines: UnsafeMutablePointer<WakingLine>
     @usableFromInline let tally: UnsafeMutablePointer<QueueTally>
 
     /// An empty queue.
@@ -42,11 +42,11 @@ public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue
         precondition(maxsize >= 0, "a queue's maxsize cannot be negative; 0 has no bound.")
         let word = UnsafeMutablePointer<Atomic<UInt32>>.allocate(capacity: 1)
         word.initialize(to: Atomic(0))
-        lock = QueueLock(word)
+        lock = WordLock(word)
         state = .allocate(capacity: 1)
         state.initialize(to: QueueState(maxsize))
         lines = .allocate(capacity: QueueLine.allCases.count)
-        lines.initialize(repeating: WaitingLine(), count: QueueLine.allCases.count)
+        lines.initialize(repeating: WakingLine(), count: QueueLine.allCases.count)
         tally = .allocate(capacity: 1)
         tally.initialize(to: QueueTally())
     }
@@ -82,7 +82,7 @@ public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue
         state.pointee.puts.store(puts &+ 1, ordering: .relaxed)
         let getter = lines[QueueLine.getters.rawValue].takeFirst()
         lock.release()
-        if let getter { Waiter.wake(getter) }
+        getter.wake()
         return true
     }
 
@@ -103,7 +103,7 @@ public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue
         }
         let putter = lines[QueueLine.putters.rawValue].takeFirst()
         lock.release()
-        if let putter { Waiter.wake(putter) }
+        putter.wake()
         return item
     }
 
@@ -111,7 +111,7 @@ public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue
     @usableFromInline func giveUpPlace(because error: SpoolError) -> SpoolError {
         let putter = lines[QueueLine.putters.rawValue].takeFirst()
         lock.release()
-        if let putter { Waiter.wake(putter) }
+        putter.wake()
         return error
     }
 
@@ -119,7 +119,7 @@ public final class MemoryQueue<Storage: QueueStorage & ~Copyable>: JoinableQueue
     @usableFromInline func giveUpItem(because error: SpoolError) -> SpoolError {
         let getter = lines[QueueLine.getters.rawValue].takeFirst()
         lock.release()
-        if let getter { Waiter.wake(getter) }
+        getter.wake()
         return error
     }
 }
@@ -178,7 +178,7 @@ extension MemoryQueue where Storage: ~Copyable {
     func waiting(in line: QueueLine) -> Int {
         lock.acquire()
         defer { lock.release() }
-        return lines[line.rawValue].count
+        return lines[line.rawValue].line.count
     }
 
     /// How many items it holds before put waits; 0 has no bound. Setting less than it holds drops nothing: put waits
@@ -193,9 +193,9 @@ extension MemoryQueue where Storage: ~Copyable {
             precondition(newValue >= 0, "a queue's maxsize cannot be negative; 0 has no bound.")
             lock.acquire()
             state.pointee.limit = newValue == 0 ? .max : newValue
-            let putters = lines[QueueLine.putters.rawValue].removeAll()
+            let putters = lines[QueueLine.putters.rawValue].line.takeAll()
             lock.release()
-            Waiter.wakeAll(putters)
+            putters.wake()
         }
     }
 
@@ -213,9 +213,9 @@ extension MemoryQueue where Storage: ~Copyable {
             dropped = exchange(&state.pointee.storage, with: Storage())
             settle(dropped?.count ?? 0)
         }
-        let chains = QueueLine.allCases.map { lines[$0.rawValue].removeAll() }
+        let chains = QueueLine.allCases.map { lines[$0.rawValue].line.takeAll() }
         lock.release()
-        chains.forEach(Waiter.wakeAll)
+        for woken in chains { woken.wake() }
         _ = consume dropped  // outside the lock: the end of an item may use the queue
     }
 

@@ -56,18 +56,27 @@ public struct WaitingLine {
 
     /// Takes the first waiter out, to be woken when the lock is released.
     @inlinable public mutating func takeFirst() -> WokenWaiters {
-        guard let first else { return WokenWaiters(chain: nil) }
+        guard let first else { return WokenWaiters() }
         remove(first)
         first.pointee.next = nil
         return WokenWaiters(chain: first)
     }
 
     /// Takes up to `limit` waiters out, the first ones.
-    public mutating func take(upTo limit: Int) -> WokenWaiters {
-        guard limit > 0, let chain = first else { return WokenWaiters(chain: nil) }
+    public mutating func take(upTo limit: Int) -> WokenWaiters { take(upTo: limit) { _ in false } }
+
+    /// As ``take(upTo:)``, but none behind the first thread: which can wake the next ones itself.
+    public mutating func takeTasksAndOneThread(upTo limit: Int) -> WokenWaiters {
+        take(upTo: limit) { $0.pointee.task == nil }
+    }
+
+    private mutating func take(
+        upTo limit: Int, through isLast: (UnsafeMutablePointer<Waiter>) -> Bool
+    ) -> WokenWaiters {
+        guard limit > 0, let chain = first else { return WokenWaiters() }
         var (left, end) = (limit, chain)
         end.pointee.isInLine = false
-        while left > 1, let next = end.pointee.next {
+        while left > 1, !isLast(end), let next = end.pointee.next {
             next.pointee.isInLine = false
             (left, end) = (left - 1, next)
         }
@@ -112,10 +121,20 @@ public struct WaitingLine {
 public struct WokenWaiters {
     @usableFromInline var chain: UnsafeMutablePointer<Waiter>?
 
-    @inlinable init(chain: UnsafeMutablePointer<Waiter>?) { self.chain = chain }
+    /// Nobody.
+    @inlinable public init() { chain = nil }
+
+    @inlinable init(chain: UnsafeMutablePointer<Waiter>) { self.chain = chain }
 
     /// Whether nobody waited.
     @inlinable public var isEmpty: Bool { chain == nil }
+
+    /// Whether the last one is a thread.
+    public var endWithThread: Bool {
+        guard var end = chain else { return false }
+        while let next = end.pointee.next { end = next }
+        return end.pointee.task == nil
+    }
 
     /// Ends their sleep, in the order in which they came.
     @inlinable public func wake() {

@@ -11,7 +11,8 @@ public import Synchronization
 /// Never hold it while user code runs or anything waits. Applications take a ``Lock``. Safe from any thread of one
 /// process; a forked child must not use one that another thread may have held at the fork.
 public struct WordLock: @unchecked Sendable {  // a pointer to an atomic word
-    @usableFromInline let word: UnsafeMutablePointer<Atomic<UInt32>>
+    /// Where it is: the memory is its owner's to free.
+    public let word: UnsafeMutablePointer<Atomic<UInt32>>
 
     /// A lock in `word`, which is 0 at first and must outlive it.
     @inlinable public init(_ word: UnsafeMutablePointer<Atomic<UInt32>>) { self.word = word }
