@@ -1,6 +1,6 @@
 // Future+Finishing.swift - a future's last move, and who is told of it.
 
-internal import SpoolThreads
+public import SpoolThreads
 private import Glibc
 
 /// Somebody who wants to know when a future is done.
@@ -51,7 +51,7 @@ extension Future {
         if !hasWatchers { crew?.taskDone() }
         self.outcome = outcome
         cell.settle()
-        if hasWatchers || cell.line.pointee.first != nil {
+        if hasWatchers || !cell.line.pointee.isEmpty {
             tellDone()
         } else {
             cell.lock.release()
@@ -62,13 +62,13 @@ extension Future {
 
     /// Called with the lock held, which is released.
     @usableFromInline func tellDone() {
-        let waiters = cell.line.pointee.removeAll()
+        let waiters = cell.line.pointee.takeAll()
         let told = watchers
         watchers = []
         blocked?.leave(awaiting: ObjectIdentifier(self))
         blocked = nil
         cell.lock.release()
-        Waiter.wakeAll(waiters)
+        waiters.wake()
         for watcher in told { tell(watcher) }
     }
 

@@ -4,7 +4,7 @@
 // finished or cancelled with the lock held, after the outcome was written: who reads such a phase may read the outcome
 // without the lock. Nobody is put into the line from then on.
 
-internal import SpoolThreads
+public import SpoolThreads
 public import Synchronization
 
 /// How far a future has come, as a word that changes atomically.
@@ -36,7 +36,7 @@ public import Synchronization
         UnsafeMutableRawPointer(line + 1).assumingMemoryBound(to: Atomic<UInt32>.self)
     }
 
-    @inlinable var lock: QueueLock { QueueLock(words) }
+    @inlinable var lock: WordLock { WordLock(words) }
 
     @inlinable var phase: UInt32 { (words + 1).pointee.load(ordering: .acquiring) }
 
