@@ -52,7 +52,10 @@ public final class TaskWaiter: @unchecked Sendable {  // guarded by the owner's 
     private nonisolated(nonsending) func enter(_ atFront: Bool, _ isVain: () -> Bool) async {
         await withUnsafeContinuation { continuation in
             lock.acquire()
-            let isEnded = outcome != .woken || isVain()
+            // What is there is taken although the time is up: a time limit bounds the wait, not the look.
+            let isFound = outcome != .cancelled && isVain()
+            if isFound { outcome = .woken }
+            let isEnded = isFound || outcome != .woken
             isDecided = true
             if !isEnded {
                 self.continuation = continuation

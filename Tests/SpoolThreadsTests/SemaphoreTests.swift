@@ -167,6 +167,16 @@ enum SemaphoreKind: CaseIterable {
         #expect(try await !units.acquire(timeout: .milliseconds(1)))
     }
 
+    @Test("a task with a time limit of zero takes what is free, however late the look comes")
+    func zero() async throws {
+        let units = Semaphore(1)
+        for _ in 0..<2000 {
+            #expect(try await units.acquire(timeout: .zero))
+            #expect(try await !units.acquire(timeout: .zero))
+            units.release()
+        }
+    }
+
     @Test("units are neither lost nor made when limits and cancellations race with releases")
     func race() async throws {
         let units = Semaphore(0)
