@@ -1,5 +1,6 @@
 // Crew.swift - threads of a test, and conditions that are awaited with a deadline.
 
+import Glibc
 import SpoolThreads
 import Synchronization
 import Testing
@@ -67,10 +68,31 @@ final class Tally: Sendable {
 }
 
 /// What threads saw, in order.
-final class Notes<Note: Sendable>: Sendable {
-    private let notes = Mutex<[Note]>([])
-    func add(_ note: Note) { notes.withLock { $0.append(note) } }
-    var all: [Note] { notes.withLock { $0 } }
+///
+/// Guarded by the system's mutex: not by what is under test, and not by `Mutex` of Synchronization, in which
+/// ThreadSanitizer sees a race when two threads want it.
+final class Notes<Note: Sendable>: @unchecked Sendable {  // touched with the mutex held only
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private var notes: [Note] = []
+
+    init() { pthread_mutex_init(mutex, nil) }
+
+    deinit {
+        pthread_mutex_destroy(mutex)
+        mutex.deallocate()
+    }
+
+    func add(_ note: Note) {
+        pthread_mutex_lock(mutex)
+        notes.append(note)
+        pthread_mutex_unlock(mutex)
+    }
+
+    var all: [Note] {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return notes
+    }
 }
 
 /// A number that only a lock protects.
