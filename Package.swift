@@ -73,6 +73,9 @@ let package = Package(
             name: "QueueBenchmark", dependencies: ["CSpool", "SpoolThreads", "SpoolQueues"],
             path: "Benchmarks/queues/QueueBenchmark", swiftSettings: strict),
         .executableTarget(
+            name: "StoreBenchmark", dependencies: ["SpoolJobs", "SpoolThreads"],
+            path: "Benchmarks/store/StoreBenchmark", swiftSettings: strict),
+        .executableTarget(
             name: "SelectorBenchmark", dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors"],
             path: "Benchmarks/selectors/SelectorBenchmark", swiftSettings: strict),
         .executableTarget(

@@ -4,8 +4,11 @@ public import SpoolThreads
 
 extension NewJob {
     /// - Throws: `badInput` or `tooLarge`, with a sentence that names the field.
-    public func validate() throws(SpoolError) {
-        try NewJob.checkName(queue, "queue")
+    public func validate() throws(SpoolError) { try validate(after: nil) }
+
+    /// What the job before has as well was checked with it: many jobs are mostly in one queue and of one kind.
+    func validate(after before: NewJob?) throws(SpoolError) {
+        if before?.queue != queue { try NewJob.checkName(queue, "queue") }
         if let name { try NewJob.checkLabel(name) }
         guard Job.priorities.contains(priority) else {
             throw .badInput("priority must be 0…4294967295; got \(priority).")
@@ -23,7 +26,8 @@ extension NewJob {
         }
         switch work {
         case .command(let words): try NewJob.checkWords(words)
-        case .kind(let kind): try NewJob.checkName(kind, "kind")
+        case .kind(let kind):
+            if before?.work != work { try NewJob.checkName(kind, "kind") }
         }
     }
 
@@ -43,18 +47,21 @@ extension NewJob {
 
     /// Queues and kinds: what is plain in every shell, URL and table.
     public static func checkName(_ name: String, _ what: String) throws(SpoolError) {
-        let isPlain = name.utf8.allSatisfy { byte in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"):
-                true
-            default: "-_.:/+@".utf8.contains(byte)
-            }
-        }
-        guard isPlain, (1...Job.maximumNameBytes).contains(name.utf8.count) else {
+        guard name.utf8.allSatisfy(isPlain), (1...Job.maximumNameBytes).contains(name.utf8.count)
+        else {
             throw .badInput(
                 "a \(what) name has 1…\(Job.maximumNameBytes) letters, digits or -_.:/+@; got '\(name)'."
             )
+        }
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "-")...UInt8(ascii: ":"),  // - . / 0...9 :
+            UInt8(ascii: "@"), UInt8(ascii: "_"), UInt8(ascii: "+"):
+            true
+        default: false
         }
     }
 

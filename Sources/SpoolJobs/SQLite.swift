@@ -231,6 +231,16 @@ final class Statement {
         while try step(doing()) {}
     }
 
+    /// As ``run(_:)``, with a blob that is bound for this run only and not copied: it may be large.
+    func run(
+        withBlob bytes: UnsafeRawBufferPointer, at index: Int32, _ doing: @autoclosure () -> String
+    ) throws(SpoolError) {
+        let start = bytes.baseAddress ?? UnsafeRawPointer(Statement.nothing)
+        sqlite3_bind_blob64(handle, index, start, UInt64(bytes.count), nil)
+        defer { bindNull(index) }
+        try run(doing())
+    }
+
     func reset() { sqlite3_reset(handle) }
 
     func int(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }

@@ -32,9 +32,11 @@ public final class Store {
     private var checkpointer: Connection?
     private var bells: [Bell: File] = [:]
     private var wanted: Set<Bell> = []
-    private var cache: [StaticString.Identity: Statement] = [:]
+    private var statements = StatementTable()
     var lives: Lives?
     var places: [Place: Int64] = [:]
+    /// The rows in `running` of what was claimed here and is not settled yet: they are not read again.
+    var claims: [Int64: Held] = [:]
 
     /// A commit that leaves more pages than this in the WAL is followed by a checkpoint, unless a worker
     /// lives that will see to it: 1 MiB.
@@ -54,7 +56,7 @@ public final class Store {
     }
 
     deinit {
-        cache.removeAll()
+        statements = StatementTable()  // before the connection is closed
         pages.deallocate()
     }
 
@@ -132,10 +134,9 @@ public final class Store {
 
     /// A statement, prepared once per store.
     func statement(_ sql: StaticString) throws(SpoolError) -> Statement {
-        let key = sql.identity
-        if let known = cache[key] { return known }
+        if let known = statements[sql] { return known }
         let made = try connection.prepare(sql)
-        cache[key] = made
+        statements[sql] = made
         return made
     }
 
@@ -230,10 +231,4 @@ public final class Store {
         bells[bell] = file
         file.ring()
     }
-}
-
-extension StaticString {
-    /// Literals have fixed addresses: the pointer is the cheapest key for a statement.
-    typealias Identity = UInt
-    var identity: Identity { UInt(bitPattern: utf8Start) }
 }

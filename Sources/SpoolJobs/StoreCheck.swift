@@ -54,7 +54,7 @@ extension Store {
               (SELECT count(*) FROM finished WHERE lane = l.id AND outcome = 2),
               (SELECT count(*) FROM finished WHERE lane = l.id AND outcome = 3) FROM lane l
             """)
-        var counted: Tally = [:]
+        var counted: [Int64: Counts] = [:]
         while try select.step() { counted[select.int(0)] = Counts(select, from: 1) }
         return try lanes().filter { $0.counts != counted[$0.id] }.map { lane in
             let of = lane.kind.isEmpty ? "commands" : lane.kind

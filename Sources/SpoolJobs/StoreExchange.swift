@@ -1,7 +1,8 @@
 // StoreExchange.swift - "finish k, take n" in one transaction: the hot path of every worker.
 //
-// A claim takes the first rows of a lane in (priority, id) order, which is a range of the ready table's key: two range
-// statements move any number of jobs. Several lanes are merged by taking from the best one up to the head of the next.
+// A claim takes the first rows of a lane in (priority, id) order, which is a range of the ready table's key for each
+// priority: two range statements move any number of jobs of one. Several lanes are merged by taking from the best one
+// up to the head of the next.
 
 public import SpoolThreads
 
@@ -52,7 +53,7 @@ extension Store {
         _ owner: Int64, _ outcomes: [Outcome], _ take: Int, _ selection: Selection, _ now: UnixTime,
         _ random: () -> Double
     ) throws(SpoolError) -> Exchange {
-        var tally: Tally = [:]
+        var tally = Tally()
         let promoted = try promoteDue(now, &tally)
         let asked = outcomes.isEmpty ? [:] : try cancellationsByJob()
         var settled: [Move?] = []
@@ -85,7 +86,7 @@ extension Store {
         return result
     }
 
-    func lanes(adding tally: Tally = [:]) throws(SpoolError) -> [Lane] {
+    func lanes(adding tally: Tally = Tally()) throws(SpoolError) -> [Lane] {
         let select = try statement(
             """
             SELECT l.id, q.name, l.kind, q.paused_at IS NOT NULL, l.ready, l.scheduled, l.retrying, l.running,
@@ -98,7 +99,7 @@ extension Store {
                 Lane(
                     id: id, queue: select.text(1), kind: select.text(2),
                     isPaused: select.int(3) != 0,
-                    counts: Counts(select, from: 4) + (tally[id] ?? Counts())))
+                    counts: Counts(select, from: 4) + tally[id]))
         }
         return lanes
     }
@@ -129,8 +130,8 @@ extension Store {
             try delete.run()
             try place(.ready(row.history), row.id, lane: row.lane, priority: row.priority)
             let before: State = row.history.attempt > 0 ? .retrying : .scheduled
-            tally[row.lane, default: Counts()].add(-1, before)
-            tally[row.lane, default: Counts()].add(1, .ready)
+            tally.add(-1, before, in: row.lane)
+            tally.add(1, .ready, in: row.lane)
         }
         return rows.count
     }
@@ -157,8 +158,8 @@ extension Store {
                 let bound = heads.count > 1 ? heads[1].1 ?? .last : .last
                 let count = try takeRun(
                     lane, take - claimed.count, below: bound, owner, now, &room, &claimed)
-                tally[lane.id, default: Counts()].add(-count, .ready)
-                tally[lane.id, default: Counts()].add(count, .running)
+                tally.add(-count, .ready, in: lane.id)
+                tally.add(count, .running, in: lane.id)
                 heads[0].1 = claimed.count < take ? try head(of: lane.id) : nil
             }
         }
@@ -190,56 +191,92 @@ extension Store {
         _ room: inout Int,
         _ claimed: inout [ClaimedJob]
     ) throws(SpoolError) -> Int {
+        let select =
+            bound == .last ? try firstOf(lane.id, take) : try firstOf(lane.id, take, below: bound)
+        let first = claimed.count
+        while room > 0 {
+            guard try select.step() else { break }
+            let job = ClaimedJob(select, lane, owner)
+            let history = History(
+                attempt: job.claim.attempt, failures: Int(select.int(8)),
+                deaths: Int(select.int(9)))
+            claims[job.claim.job] = Held(
+                lane: lane.id, history: history, owner: owner, started: now)
+            room -= job.body.count
+            claimed.append(job)
+        }
+        select.reset()
+        try moveToRunning(lane.id, claimed[first...], owner, now)
+        return claimed.count - first
+    }
+
+    private func firstOf(_ lane: Int64, _ take: Int) throws(SpoolError) -> Statement {
         let select = try statement(
             """
-            SELECT r.priority, r.id, r.attempt, j.retries, j.timeout, j.place, j.command, j.body
+            SELECT r.priority, r.id, r.attempt, j.retries, j.timeout, j.place, j.command, j.body, r.failures, r.deaths
+            FROM ready r CROSS JOIN job j ON j.id = r.id
+            WHERE r.lane = ?1 ORDER BY r.priority, r.id LIMIT ?2
+            """)
+        select.bind(1, lane)
+        select.bind(2, take)
+        return select
+    }
+
+    private func firstOf(
+        _ lane: Int64, _ take: Int, below bound: Rank
+    ) throws(SpoolError) -> Statement {
+        let select = try statement(
+            """
+            SELECT r.priority, r.id, r.attempt, j.retries, j.timeout, j.place, j.command, j.body, r.failures, r.deaths
             FROM ready r CROSS JOIN job j ON j.id = r.id
             WHERE r.lane = ?1 AND (r.priority, r.id) < (?3, ?4) ORDER BY r.priority, r.id LIMIT ?2
             """)
-        select.bind(1, lane.id)
+        select.bind(1, lane)
         select.bind(2, take)
         select.bind(3, bound.priority)
         select.bind(4, bound.id)
-        var last = Rank(priority: 0, id: 0)
-        var count = 0
-        while room > 0 {
-            guard try select.step() else { break }
-            last = Rank(priority: select.int(0), id: select.int(1))
-            let job = ClaimedJob(select, lane, owner)
-            room -= job.body.count
-            claimed.append(job)
-            count += 1
-        }
-        select.reset()
-        try moveToRunning(lane.id, upTo: last, owner, now, count)
-        return count
+        return select
     }
 
+    /// Moves the first jobs of a lane, which stand in its order: one range for each priority among them.
     private func moveToRunning(
-        _ lane: Int64, upTo last: Rank, _ owner: Int64, _ now: UnixTime, _ count: Int
+        _ lane: Int64, _ jobs: ArraySlice<ClaimedJob>, _ owner: Int64, _ now: UnixTime
     ) throws(SpoolError) {
+        var rest = jobs
+        while let priority = rest.first?.priority {
+            let group = rest.prefix { $0.priority == priority }
+            rest = rest.dropFirst(group.count)
+            try moveGroup(lane, priority, group, owner, now)
+        }
+    }
+
+    private func moveGroup(
+        _ lane: Int64, _ priority: Int, _ group: ArraySlice<ClaimedJob>, _ owner: Int64,
+        _ now: UnixTime
+    ) throws(SpoolError) {
+        guard let last = group.last?.claim.job else { return }
         let insert = try statement(
             """
             INSERT INTO running(id, lane, owner, attempt, failures, deaths, started)
             SELECT id, lane, ?4, attempt + 1, failures, deaths, ?5 FROM ready
-            WHERE lane = ?1 AND (priority, id) <= (?2, ?3) ORDER BY priority, id
+            WHERE lane = ?1 AND priority = ?2 AND id <= ?3 ORDER BY id
             """)
         insert.bind(1, lane)
-        insert.bind(2, last.priority)
-        insert.bind(3, last.id)
+        insert.bind(2, priority)
+        insert.bind(3, last)
         insert.bind(4, owner)
         insert.bind(5, now.microseconds)
         try insert.run("claiming jobs")
         let delete = try statement(
-            "DELETE FROM ready WHERE lane = ?1 AND (priority, id) <= (?2, ?3)")
+            "DELETE FROM ready WHERE lane = ?1 AND priority = ?2 AND id <= ?3")
         delete.bind(1, lane)
-        delete.bind(2, last.priority)
-        delete.bind(3, last.id)
+        delete.bind(2, priority)
+        delete.bind(3, last)
         try delete.run("claiming jobs")
-        guard connection.changes == count else {
+        guard connection.changes == group.count else {
             throw .storeCorrupt(
-                path: files.database, detail: "a claim of \(count) jobs moved \(connection.changes)"
-            )
+                path: files.database,
+                detail: "a claim of \(group.count) jobs moved \(connection.changes)")
         }
     }
 

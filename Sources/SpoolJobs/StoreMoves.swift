@@ -23,7 +23,7 @@ extension Store {
             }
             try leave(id, standing)
             try place(move, id, lane: standing.lane, priority: standing.priority)
-            tally[standing.lane, default: Counts()].add(1, .ready)
+            tally.add(1, .ready, in: standing.lane)
         }
     }
 
@@ -57,7 +57,7 @@ extension Store {
             }
             try leave(id, standing)
             try finish(id, move, standing.lane, now, nil)
-            tally[standing.lane, default: Counts()].add(1, .cancelled)
+            tally.add(1, .cancelled, in: standing.lane)
         }
         return running
     }
@@ -93,7 +93,7 @@ extension Store {
         _ ids: [Int64], _ move: (Int64, Standing, inout Tally) throws(SpoolError) -> Void
     ) throws(SpoolError) {
         try write("changing jobs") { () throws(SpoolError) in
-            var tally: Tally = [:]
+            var tally = Tally()
             for id in ids {
                 let standing = try standing(of: id)
                 try move(id, standing, &tally)
@@ -129,9 +129,9 @@ extension Store {
         guard connection.changes == 1 else {
             throw .storeCorrupt(path: files.database, detail: "job \(id) is not where it should be")
         }
-        var change = Counts()
-        change.add(-1, standing.state)
-        try apply([standing.lane: change])
+        var change = Tally()
+        change.add(-1, standing.state, in: standing.lane)
+        try apply(change)
     }
 
     private func keepLastAttempt(_ id: Int64) throws(SpoolError) {

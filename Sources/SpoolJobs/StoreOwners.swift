@@ -107,7 +107,7 @@ extension Store {
             Outcome(claim, verdict, Run(started: started, ended: now, error: error))
         }
         let asked = try cancellationsByJob()
-        var tally: Tally = [:]
+        var tally = Tally()
         for outcome in outcomes {
             _ = try settle(outcome, cancelling: asked[outcome.claim.job], now, { 0 }, &tally)
         }

@@ -2,24 +2,6 @@
 
 public import SpoolThreads
 
-/// A change of the counters of one lane, gathered while a transaction moves rows.
-typealias Tally = [Int64: Counts]
-
-extension Counts {
-    /// Adds `change` to the counter of a state.
-    mutating func add(_ change: Int, _ state: State) {
-        switch state {
-        case .ready: ready += change
-        case .scheduled: scheduled += change
-        case .retrying: retrying += change
-        case .running: running += change
-        case .done: done += change
-        case .dead: dead += change
-        case .cancelled: cancelled += change
-        }
-    }
-}
-
 extension Store {
     /// Puts jobs in one transaction: on disk when it returns, or nothing was put.
     /// - Returns: Their ids, consecutive, in the order of `jobs`; empty input gives nil.
@@ -28,18 +10,40 @@ extension Store {
     @discardableResult
     public func put(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> ClosedRange<Int64> {
         precondition(!jobs.isEmpty, "put needs at least one job")
-        for job in jobs { try job.validate() }
+        var before: NewJob? = nil
+        for job in jobs {
+            try job.validate(after: before)
+            before = job
+        }
         return try write("putting jobs") { () throws(SpoolError) in
             let first = try reserveIDs(jobs.count)
-            var tally: Tally = [:]
+            let ids = first...(first + Int64(jobs.count) - 1)
+            var tally = Tally()
             var lane = LaneMemory()
-            for (offset, job) in jobs.enumerated() {
-                try insert(job, first + Int64(offset), lane: lane.of(job, self), now, &tally)
+            let areReady = jobs.allSatisfy { $0.due == nil }
+            for (job, id) in zip(jobs, ids) {
+                let lane = try lane.of(job, self)
+                try insertFacts(job, id, lane, now)
+                let move = Move.put(due: job.due, now: now)
+                if !areReady { try place(move, id, lane: lane, priority: job.priority) }
+                tally.add(1, move.state, in: lane)
             }
+            if areReady { try placeReady(ids) }
             try apply(tally)
             ring(.arrived)
-            return first...(first + Int64(jobs.count) - 1)
+            return ids
         }
+    }
+
+    /// As ``place(_:_:lane:priority:)`` for new jobs that are all ready, in one statement: a fifth of the price.
+    private func placeReady(_ ids: ClosedRange<Int64>) throws(SpoolError) {
+        let insert = try statement(
+            """
+            INSERT INTO ready SELECT lane, priority, id, 0, 0, 0 FROM job WHERE id BETWEEN ?1 AND ?2
+            """)
+        insert.bind(1, ids.lowerBound)
+        insert.bind(2, ids.upperBound)
+        try insert.run("putting jobs")
     }
 
     private func reserveIDs(_ count: Int) throws(SpoolError) -> Int64 {
@@ -51,15 +55,6 @@ extension Store {
         }
         defer { statement.reset() }
         return statement.int(0) - Int64(count)
-    }
-
-    private func insert(
-        _ job: NewJob, _ id: Int64, lane: Int64, _ now: UnixTime, _ tally: inout Tally
-    ) throws(SpoolError) {
-        try insertFacts(job, id, lane, now)
-        let move = Move.put(due: job.due, now: now)
-        try place(move, id, lane: lane, priority: job.priority)
-        tally[lane, default: Counts()].add(1, move.state)
     }
 
     private func insertFacts(
@@ -80,11 +75,6 @@ extension Store {
         insert.bind(8, job.backoff?.max.microseconds)
         insert.bind(9, job.timeout?.microseconds)
         insert.bind(10, job.name)
-        bind(job, insert)
-        try insert.run("putting job \(id)")
-    }
-
-    private func bind(_ job: NewJob, _ insert: Statement) {
         switch job.work {
         case .command(let words): Words.quote(words).withUnsafeBytes { insert.bindText(11, $0) }
         case .kind: insert.bindNull(11)
@@ -92,8 +82,13 @@ extension Store {
         switch job.body {
         case .none: insert.bindNull(12)
         case .json(let text): insert.bind(12, text)
-        case .bytes(let bytes): bytes.withUnsafeBytes { insert.bindBlob(12, $0) }
+        case .bytes(let bytes):
+            return try bytes.withUnsafeBufferPointer { (bytes) throws(SpoolError) in
+                try insert.run(
+                    withBlob: UnsafeRawBufferPointer(bytes), at: 12, "putting job \(id)")
+            }
         }
+        try insert.run("putting job \(id)")
     }
 
     /// Writes the row that says where a job stands now; the row before it is gone already.
@@ -125,7 +120,7 @@ extension Store {
             UPDATE lane SET ready = ready + ?2, scheduled = scheduled + ?3, retrying = retrying + ?4,
               running = running + ?5, done = done + ?6, dead = dead + ?7, cancelled = cancelled + ?8 WHERE id = ?1
             """)
-        for (lane, change) in tally where change != Counts() {
+        for (lane, change) in tally.changes where change != Counts() {
             update.bind(1, lane)
             update.bind(2, change.ready)
             update.bind(3, change.scheduled)

@@ -2,12 +2,19 @@
 
 internal import SpoolThreads
 
-/// A running job's row, as it was when it was taken away.
+/// A running job's row.
 struct Held {
     var lane: Int64
     var history: History
     var owner: Int64
     var started: UnixTime
+}
+
+extension Held? {
+    /// Whether it is the row of this very claim, if there is one.
+    fileprivate func isRow(of claim: Claim) -> Bool {
+        self?.history.attempt == claim.attempt && self?.owner == claim.owner
+    }
 }
 
 extension Store {
@@ -21,26 +28,40 @@ extension Store {
         if cancelling != nil { try forgetCancellation(outcome.claim.job) }
         let move = try decide(outcome, held, isCancelling, now, random)
         try record(outcome, move, held, now)
-        tally[held.lane, default: Counts()].add(-1, .running)
-        tally[held.lane, default: Counts()].add(1, move.state)
+        tally.add(-1, .running, in: held.lane)
+        tally.add(1, move.state, in: held.lane)
         return move
     }
 
     /// The fence: only the attempt and owner that hold the job can move it.
     private func takeAway(_ claim: Claim) throws(SpoolError) -> Held? {
+        let known = claims.removeValue(forKey: claim.job)
+        // What was remembered is what stands in the row, if the row is there: it never changes while the claim lasts.
+        guard let held = known.isRow(of: claim) ? known : try read(claim) else { return nil }
         let delete = try statement(
-            """
-            DELETE FROM running WHERE id = ?1 AND attempt = ?2 AND owner = ?3
-            RETURNING lane, attempt, failures, deaths, started
-            """)
+            "DELETE FROM running WHERE id = ?1 AND attempt = ?2 AND owner = ?3")
         delete.bind(1, claim.job)
         delete.bind(2, claim.attempt)
         delete.bind(3, claim.owner)
-        defer { delete.reset() }
-        guard try delete.step("finishing job \(claim.job)") else { return nil }
+        try delete.run("finishing job \(claim.job)")
+        return connection.changes == 1 ? held : nil
+    }
+
+    /// Not by DELETE ... RETURNING, which costs SQLite a temporary table each time.
+    private func read(_ claim: Claim) throws(SpoolError) -> Held? {
+        let select = try statement(
+            """
+            SELECT lane, attempt, failures, deaths, started FROM running
+            WHERE id = ?1 AND attempt = ?2 AND owner = ?3
+            """)
+        select.bind(1, claim.job)
+        select.bind(2, claim.attempt)
+        select.bind(3, claim.owner)
+        guard try select.step("finishing job \(claim.job)") else { return nil }
+        defer { select.reset() }
         return Held(
-            lane: delete.int(0), history: History(delete, from: 1), owner: claim.owner,
-            started: UnixTime(microseconds: delete.int(4)))
+            lane: select.int(0), history: History(select, from: 1), owner: claim.owner,
+            started: UnixTime(microseconds: select.int(4)))
     }
 
     private func decide(
