@@ -8,13 +8,19 @@ internal import SpoolThreads
 
 /// Reads one line after the other into jobs; what a line does not say comes from the options of `put`.
 struct NDJSON {
-    enum Key: String, CaseIterable {
+    /// The keys of a line; each case is its word.
+    enum Key: Int, CaseIterable {
         case queue, kind, args, body, command, priority, delay, at, retries, backoff, timeout
         case name, env, cwd
-    }
 
-    private static let keys = Dictionary(
-        uniqueKeysWithValues: Key.allCases.map { ($0.rawValue, $0) })
+        static let words = allCases.map { "\($0)" }
+        var word: String { Key.words[rawValue] }
+
+        init?(word: String) {
+            guard let place = Key.words.firstIndex(of: word) else { return nil }
+            self.init(rawValue: place)
+        }
+    }
 
     private let model: NewJob
     private let now: UnixTime
@@ -33,8 +39,8 @@ struct NDJSON {
         guard reader.peek() != nil else { return nil }
         var draft = Draft(model)
         try reader.readObject { (name, reader) throws(SpoolError) in
-            guard let key = NDJSON.keys[name] else { throw NDJSON.unknown(name) }
-            guard draft.seen.insert(key).inserted else {
+            guard let key = Key(word: name) else { throw NDJSON.unknown(name) }
+            guard draft.seen.insert(KeySet(key)).inserted else {
                 throw .badInput("\"\(name)\" stands there twice.")
             }
             guard try !reader.isNull() else { return }
@@ -42,6 +48,15 @@ struct NDJSON {
         }
         try reader.finish()
         return try finish(draft)
+    }
+
+    /// Keys as bits of a word: a set that costs nothing.
+    private struct KeySet: OptionSet {
+        let rawValue: UInt32
+
+        init(rawValue: UInt32) { self.rawValue = rawValue }
+
+        init(_ keys: Key...) { rawValue = keys.reduce(0) { $0 | 1 << UInt32($1.rawValue) } }
     }
 
     private struct Draft {
@@ -52,13 +67,13 @@ struct NDJSON {
         var body: [UInt8]?
         var cwd: String?
         var variables: [(name: String, value: String)] = []
-        var seen: Set<Key> = []
+        var seen: KeySet = []
 
         init(_ model: NewJob) { job = model }
     }
 
     private static func unknown(_ name: String) -> SpoolError {
-        let near = Suggestion.nearest(to: name, among: Key.allCases.map(\.rawValue))
+        let near = Suggestion.nearest(to: name, among: Key.words)
         return .badInput(
             "unknown key \"\(name)\"" + (near.map { " (did you mean \"\($0)\"?)" } ?? "") + ".")
     }
@@ -96,7 +111,7 @@ struct NDJSON {
 
     private func text(_ key: Key, _ reader: inout JSONReader) throws(SpoolError) -> String {
         guard reader.peek() == UInt8(ascii: "\"") else {
-            throw .badInput("\"\(key.rawValue)\" must be a string.")
+            throw .badInput("\"\(key.word)\" must be a string.")
         }
         return try reader.readString()
     }
@@ -139,7 +154,7 @@ struct NDJSON {
 
     private func finish(_ draft: Draft) throws(SpoolError) -> NewJob {
         var job = draft.job
-        if draft.seen.isSuperset(of: [.delay, .at]) {
+        if draft.seen.isSuperset(of: KeySet(.delay, .at)) {
             throw .badInput("\"delay\" and \"at\" exclude each other.")
         }
         switch (draft.command, draft.kind) {

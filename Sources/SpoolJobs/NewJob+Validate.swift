@@ -4,11 +4,22 @@ public import SpoolThreads
 
 extension NewJob {
     /// - Throws: `badInput` or `tooLarge`, with a sentence that names the field.
-    public func validate() throws(SpoolError) { try validate(after: nil) }
+    public func validate() throws(SpoolError) {
+        var known = CheckedNames()
+        try validate(&known)
+    }
 
-    /// What the job before has as well was checked with it: many jobs are mostly in one queue and of one kind.
-    func validate(after before: NewJob?) throws(SpoolError) {
-        if before?.queue != queue { try NewJob.checkName(queue, "queue") }
+    /// Names that were right in the job before: many jobs are mostly in one queue and of one kind.
+    struct CheckedNames {
+        fileprivate var queue: String?
+        fileprivate var kind: String?
+    }
+
+    func validate(_ known: inout CheckedNames) throws(SpoolError) {
+        if known.queue != queue {
+            try NewJob.checkName(queue, "queue")
+            known.queue = queue
+        }
         if let name { try NewJob.checkLabel(name) }
         guard Job.priorities.contains(priority) else {
             throw .badInput("priority must be 0…4294967295; got \(priority).")
@@ -27,7 +38,10 @@ extension NewJob {
         switch work {
         case .command(let words): try NewJob.checkWords(words)
         case .kind(let kind):
-            if before?.work != work { try NewJob.checkName(kind, "kind") }
+            if known.kind != kind {
+                try NewJob.checkName(kind, "kind")
+                known.kind = kind
+            }
         }
     }
 

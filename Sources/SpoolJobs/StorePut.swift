@@ -10,11 +10,8 @@ extension Store {
     @discardableResult
     public func put(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> ClosedRange<Int64> {
         precondition(!jobs.isEmpty, "put needs at least one job")
-        var before: NewJob? = nil
-        for job in jobs {
-            try job.validate(after: before)
-            before = job
-        }
+        var known = NewJob.CheckedNames()
+        for job in jobs { try job.validate(&known) }
         return try write("putting jobs") { () throws(SpoolError) in
             let first = try reserveIDs(jobs.count)
             let ids = first...(first + Int64(jobs.count) - 1)
