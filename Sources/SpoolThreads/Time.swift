@@ -82,6 +82,11 @@ public struct Deadline: Hashable, Comparable, Sendable {
         return Deadline(nanoseconds: UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec))
     }
 
+    /// The time from `b` to `a`; for moments that come.
+    public static func - (a: Deadline, b: Deadline) -> Duration {
+        .nanoseconds(Int64(bitPattern: a.nanoseconds &- b.nanoseconds))
+    }
+
     /// Earlier is less.
     public static func < (a: Deadline, b: Deadline) -> Bool { a.nanoseconds < b.nanoseconds }
 

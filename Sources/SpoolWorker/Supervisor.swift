@@ -285,9 +285,3 @@ extension SupervisorState.Settings {
             idleExit: options.idleExit, grace: options.grace, killAfter: options.killAfter)
     }
 }
-
-extension Deadline {
-    static func - (a: Deadline, b: Deadline) -> Duration {
-        .nanoseconds(Int64(bitPattern: a.nanoseconds &- b.nanoseconds))
-    }
-}

@@ -1,8 +1,10 @@
 // StoreBenchmark.swift - what a job costs in the store alone: put, claim, finish, in one thread without processes.
 //
 //   StoreBenchmark FILE JOBS BATCH [put]
+//   StoreBenchmark FILE JOBS THREADS threads
 //
-// Per batch: puts BATCH jobs of 100 bytes in one transaction; then finishes the batch before and claims the next in
+// With `threads` that many threads put one job after the other through a JobQueue, and the jobs per second are printed.
+// Else, per batch: puts BATCH jobs of 100 bytes in one transaction; then finishes the batch before and claims the next in
 // one. With `put` it only puts.
 
 import Glibc
@@ -15,9 +17,10 @@ import SpoolThreads
         guard words.count >= 4, let jobs = Int(words[2]), let batch = Int(words[3]), jobs > 0,
             batch > 0
         else {
-            print("StoreBenchmark FILE JOBS BATCH [put]")
+            print("StoreBenchmark FILE JOBS BATCH [put]   or   FILE JOBS THREADS threads")
             exit(64)
         }
+        if words.count > 4, words[4] == "threads" { return try putFrom(batch, jobs, words[1]) }
         let store = try Store.open(words[1], .create)
         let owner = try store.register(name: "benchmark", consumers: 1, queues: "", now: .now())
         let body = Body.bytes([UInt8](repeating: 97, count: 100))
@@ -31,6 +34,19 @@ import SpoolThreads
         }
         _ = try exchange(store, owner, held, 0, selection)
         try store.retire(owner: owner, now: .now())
+    }
+
+    private static func putFrom(_ threads: Int, _ jobs: Int, _ file: String) throws {
+        let queue = try JobQueue("work", in: JobStore(file))
+        let body = [UInt8](repeating: 97, count: 100)
+        let begin = Deadline.now()
+        let crew = (0..<threads).map { _ in
+            Thread { for _ in 0..<jobs / threads { try queue.put(body) } }
+        }
+        for thread in crew { try thread.start() }
+        for thread in crew { try thread.join() }
+        let took = Double((Deadline.now() - begin).nanoseconds) / 1e9
+        print("\(Int(Double(jobs / threads * threads) / took)) puts/s from \(threads) threads")
     }
 
     private static func exchange(
