@@ -115,6 +115,13 @@ let package = Package(
             name: "SpoolProcessesTests",
             dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
             swiftSettings: strict),
+        .executableTarget(
+            name: "SharedLockRig", dependencies: ["CSpool", "SpoolProcesses", "SpoolThreads"],
+            path: "Tests/SharedLockRig", swiftSettings: strict),
+        .testTarget(
+            name: "SharedLockTests",
+            dependencies: ["CSpool", "SharedLockRig", "SpoolProcesses", "SpoolThreads"],
+            swiftSettings: strict),
         .testTarget(
             name: "ExampleTests",
             dependencies: ["SpoolThreads"] + tutorial.map { .init(stringLiteral: $0) },
