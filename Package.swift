@@ -36,7 +36,8 @@ let package = Package(
         .target(
             name: "SpoolQueues", dependencies: ["CSpool", "SpoolThreads"], swiftSettings: strict),
         .target(
-            name: "SpoolProcesses", dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors"],
+            name: "SpoolProcesses",
+            dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors", "SpoolQueues"],
             swiftSettings: strict),
         .target(
             name: "SpoolJobs", dependencies: ["CSpool", "CSQLite", "Migrations", "SpoolThreads"],
