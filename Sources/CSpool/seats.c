@@ -3,6 +3,7 @@
 #include "cspool_seats.h"
 #include <errno.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -14,15 +15,6 @@
 #endif
 
 _Static_assert(sizeof(pthread_mutex_t) <= 40, "a life has 40 bytes in its seat");
-
-void spool_life_make(void *at) {
-    pthread_mutexattr_t kind;
-    pthread_mutexattr_init(&kind);
-    pthread_mutexattr_setpshared(&kind, PTHREAD_PROCESS_SHARED);
-    pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST);
-    pthread_mutex_init(at, &kind);
-    pthread_mutexattr_destroy(&kind);
-}
 
 int spool_life_take(void *at) {
     int status = pthread_mutex_trylock(at);
@@ -66,7 +58,7 @@ void spool_seat_note(uint64_t place, uint32_t name) {
     spool_seat_notes[place % SPOOL_SEAT_NOTES] = (struct spool_seat_note){place, name};
 }
 
-static uint64_t token;
+static uint32_t token;
 
 static void be_another(void) {
     memset(spool_seat_notes, 0, sizeof spool_seat_notes);
@@ -78,4 +70,4 @@ __attribute__((constructor)) static void begin(void) {
     pthread_atfork(NULL, NULL, be_another);
 }
 
-uint64_t spool_process_token(void) { return token; }
+uint32_t spool_process_token(void) { return token; }

@@ -1,7 +1,7 @@
 // SeatBook.swift - the seats of one thread, so that it leaves them when it ends.
 //
-// Invariant: a book keeps the memory of its seats mapped. A forked child finds the book of the thread that forked, whose
-// seats are not the child's: it begins a new one.
+// Invariant: a book keeps the memory of its seats mapped. A forked child finds the book of the thread that forked,
+// whose seats are not the child's: it begins a new one.
 
 private import CSpool
 private import Glibc

@@ -28,7 +28,7 @@ final class Seats: @unchecked Sendable {  // shared memory, changed by atomic op
     /// The part of a word that is a name.
     static let nameMask: UInt32 = 1 << 30 - 1
     private static let seatMask: UInt32 = 1023
-    private static let seatSize = 128
+    private static let seatSize = 64
     private static let firstSeat = 4096
 
     /// Bytes of the header, and of a seat.
@@ -41,10 +41,10 @@ final class Seats: @unchecked Sendable {  // shared memory, changed by atomic op
         static let words = 256
 
         static let token = 40
-        static let generation = 48
-        static let bell = 52
+        static let generation = 44
+        static let bell = 48
+        static let ticket = 52
         static let status = 56
-        static let ticket = 64
     }
 
     let memory: SharedMemory
@@ -54,17 +54,18 @@ final class Seats: @unchecked Sendable {  // shared memory, changed by atomic op
     private let inherit: @Sendable (Seats, SeatName) -> Void
 
     private static let made = Atomic<UInt64>(0)
-    private var start: UnsafeMutableRawPointer { memory.start }
+    private var start: UnsafeMutableRawPointer { memory.base }
 
     /// New memory, for a thing of this kind.
     init(
         kind: UInt64, parameters: [UInt64] = [],
         inherit: @escaping @Sendable (Seats, SeatName) -> Void
     ) throws(SpoolError) {
-        memory = try SharedMemory(bytes: Self.firstSeat + Self.limit * Self.seatSize)
+        memory = try SharedMemory.make(
+            bytes: Self.firstSeat + Self.limit * Self.seatSize, name: "spool-lock")
         number = Self.made.add(1, ordering: .relaxed).newValue
         self.inherit = inherit
-        spool_life_make(start + Place.door)
+        door.initialize()
         for (index, parameter) in parameters.enumerated() {
             long(at: Place.parameters + 8 * index).pointee.store(parameter, ordering: .relaxed)
         }
@@ -78,7 +79,7 @@ final class Seats: @unchecked Sendable {  // shared memory, changed by atomic op
         self.memory = memory
         self.inherit = inherit
         number = Self.made.add(1, ordering: .relaxed).newValue
-        guard memory.bytes >= Self.firstSeat + Self.limit * Self.seatSize,
+        guard memory.count >= Self.firstSeat + Self.limit * Self.seatSize,
             long(at: Place.kind).pointee.load(ordering: .acquiring) == kind
         else { throw .badInput("the descriptor is not the memory of such a shared lock.") }
     }
@@ -106,11 +107,13 @@ final class Seats: @unchecked Sendable {  // shared memory, changed by atomic op
     func status(_ seat: Int) -> SharedLong { long(at: offset(seat) + Place.status) }
 
     /// The order in which those who wait came.
-    func ticket(_ seat: Int) -> SharedLong { long(at: offset(seat) + Place.ticket) }
+    func ticket(_ seat: Int) -> SharedWord { word(at: offset(seat) + Place.ticket) }
 
     /// The process of a seat.
-    func token(_ seat: Int) -> SharedLong { long(at: offset(seat) + Place.token) }
+    func token(_ seat: Int) -> SharedWord { word(at: offset(seat) + Place.token) }
 
+    /// Guards the count of seats.
+    private var door: RobustMutex { RobustMutex(at: start + Place.door) }
     private func life(_ seat: Int) -> UnsafeMutableRawPointer { start + offset(seat) }
     private func offset(_ seat: Int) -> Int { Self.firstSeat + seat * Self.seatSize }
     private func word(at offset: Int) -> SharedWord {
@@ -212,19 +215,18 @@ final class Seats: @unchecked Sendable {  // shared memory, changed by atomic op
 
     /// One seat more. Who died doing it did nothing: the count is the last that changes.
     private func addSeat() {
-        let door = start + Place.door
-        while spool_life_take(door) == EBUSY {
-            var watch = WordWatch()
-            let value = spool_life_watch(door)
-            if value != 0 { watch.add(word(at: Place.door), was: value) }
-            watch.sleep(until: Deadline(after: .milliseconds(1)))
+        var outcome = RobustMutex.Outcome.timedOut
+        // One that was woken for it may have been killed, and nobody else woken: so look again.
+        while outcome == .timedOut {
+            outcome = door.lock(until: Deadline(after: .milliseconds(10)))
         }
+        if outcome == .ownerDied { door.markConsistent() }
         let seat = count
         if seat < Self.limit {
-            spool_life_make(life(seat))
+            RobustMutex(at: life(seat)).initialize()
             word(at: Place.count).pointee.store(UInt32(seat + 1), ordering: .releasing)
         }
-        spool_life_leave(door)
+        door.unlock()
     }
 
     /// Gives the calling thread's seat up, unless its name holds something: then it is for its heir when the thread

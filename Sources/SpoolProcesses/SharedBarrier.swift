@@ -111,10 +111,10 @@ public final class SharedBarrier: Sendable {
 
     // MARK: - For tasks
 
-    /// As the blocking form, for tasks: no thread of the pool is blocked. A task that is cancelled while it waits leaves
-    /// its place to another and breaks nothing, as in asyncio.Barrier.
-    /// - Throws: as the blocking form, `CancellationError` when the task was cancelled before all had come, and `system`
-    ///   when there is no thread to wait for the task.
+    /// As the blocking form, for tasks: no thread of the pool is blocked. A task that is cancelled while it waits
+    /// leaves its place to another and breaks nothing, as in asyncio.Barrier.
+    /// - Throws: as the blocking form, `CancellationError` when the task was cancelled before all had come, and
+    ///   `system` when there is no thread to wait for the task.
     @discardableResult
     public nonisolated(nonsending) func wait(timeout: Duration? = nil) async throws -> Int {
         let deadline = try Deadline(checking: timeout ?? self.timeout)

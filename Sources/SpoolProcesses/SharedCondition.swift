@@ -85,7 +85,8 @@ public final class SharedCondition: Sendable {
 
     // MARK: - Waiting
 
-    /// Releases the lock, sleeps until a notification or for at most `timeout`, takes the lock again; nil waits for ever.
+    /// Releases the lock, sleeps until a notification or for at most `timeout`, takes the lock again; nil waits for
+    /// ever.
     /// - Returns: False when the time was up first.
     /// - Throws: `badInput` for a negative time or one longer than ``Deadline/longestTimeout``; then it did not wait.
     @discardableResult

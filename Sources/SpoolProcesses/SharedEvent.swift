@@ -76,8 +76,8 @@ public final class SharedEvent: Sendable {
     public nonisolated(nonsending) func wait() async throws { _ = try await wait(timeout: nil) }
 
     /// As the blocking form, for tasks.
-    /// - Throws: as the blocking form, `CancellationError` when the task was cancelled before, and `system` when there is
-    ///   no thread to wait for the task.
+    /// - Throws: as the blocking form, `CancellationError` when the task was cancelled before, and `system` when there
+    ///   is no thread to wait for the task.
     public nonisolated(nonsending) func wait(timeout: Duration?) async throws -> Bool {
         let deadline = try Deadline(checking: timeout)
         try Task.checkCancellation()

@@ -32,8 +32,8 @@ public final class SharedLock: Sendable {
     /// Whether the caller holds it.
     public var isOwned: Bool { core.owner() != nil }
 
-    /// For the holder: whether the one before it died with the lock, so that what it protects may be half changed. False
-    /// after the next release, and for who does not hold it.
+    /// For the holder: whether the one before it died with the lock, so that what it protects may be half changed.
+    /// False after the next release, and for who does not hold it.
     public var previousOwnerDied: Bool { core.previousOwnerDied }
 
     /// Takes the lock, blocking the thread until it is free or its holder is dead.
@@ -76,8 +76,8 @@ extension SharedLock {
     // MARK: - For tasks
 
     /// Takes the lock, suspending the task until it is free or its holder is dead; no thread of the pool is blocked.
-    /// - Throws: `CancellationError` when the task was cancelled before: then it does not hold the lock; `badInput` when
-    ///   it holds it already; `system` when there is no thread to hold it for the task.
+    /// - Throws: `CancellationError` when the task was cancelled before: then it does not hold the lock; `badInput`
+    ///   when it holds it already; `system` when there is no thread to hold it for the task.
     public nonisolated(nonsending) func acquire() async throws {
         _ = try await acquire(timeout: nil)
     }

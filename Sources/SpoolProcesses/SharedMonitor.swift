@@ -1,8 +1,8 @@
 // SharedMonitor.swift - a state in shared memory, the lock that guards it, and the line of those who wait.
 //
 // As Monitor is for threads; it survives SIGKILL of any party at any instant. Invariants:
-//  - who waits says so in the status of its seat before the lock is released. Who serves it writes its status, one atomic
-//    store that is also the hand-over, and rings its bell;
+//  - who waits says so in the status of its seat before the lock is released. Who serves it writes its status, one
+//    atomic store that is also the hand-over, and rings its bell;
 //  - the statuses are the truth; what else the state says of them is reckoned from them again (`repair`) when one died
 //    with the lock. Both `repair` and `settle` may be done twice, as whoever does them may die;
 //  - sleepers look after the dead: at each nap's end, and when one dies whom they watch.
@@ -141,14 +141,14 @@ struct SharedMonitor: Sendable {
     /// The living ones that wait, in the order in which they came.
     func waiters() -> [Int] {
         (0..<seats.count).filter { status($0).stage == .waiting && !seats.isDead(seat: $0) }
-            .sorted { ticket($0) < ticket($1) }
+            .sorted { isEarlier($0, $1) }
     }
 
     func firstWaiter() -> Int? {
         var first: Int?
         for seat in 0..<seats.count
         where status(seat).stage == .waiting && !seats.isDead(seat: seat) {
-            if first.map({ ticket(seat) < ticket($0) }) ?? true { first = seat }
+            if first.map({ isEarlier(seat, $0) }) ?? true { first = seat }
         }
         return first
     }
@@ -168,8 +168,11 @@ struct SharedMonitor: Sendable {
         (0..<seats.count).count { status($0).stage == .waiting && !seats.isDead(seat: $0) }
     }
 
-    private func ticket(_ seat: Int) -> UInt64 {
-        seats.ticket(seat).pointee.load(ordering: .relaxed)
+    /// Who came first; tickets begin again at 0 after 2^32.
+    private func isEarlier(_ seat: Int, _ other: Int) -> Bool {
+        let (mine, theirs) = (seats.ticket(seat), seats.ticket(other))
+        let lead = mine.pointee.load(ordering: .relaxed) &- theirs.pointee.load(ordering: .relaxed)
+        return Int32(bitPattern: lead) < 0
     }
 
     // MARK: - Waiting
@@ -178,7 +181,7 @@ struct SharedMonitor: Sendable {
     func join(_ me: SeatName, _ status: SeatStatus) {
         let seat = Seats.seat(me)
         let ticket = seats.state(7).pointee.add(1, ordering: .relaxed).newValue
-        seats.ticket(seat).pointee.store(ticket, ordering: .relaxed)
+        seats.ticket(seat).pointee.store(UInt32(truncatingIfNeeded: ticket), ordering: .relaxed)
         set(seat, status)
     }
 

@@ -73,8 +73,8 @@ extension SharedRLock {
     // MARK: - For tasks
 
     /// Takes the lock, suspending the task until it is free, or its holder is dead or the task.
-    /// - Throws: `CancellationError` when the task was cancelled before: then nothing has changed; `system` when there is
-    ///   no thread to hold it for the task.
+    /// - Throws: `CancellationError` when the task was cancelled before: then nothing has changed; `system` when there
+    ///   is no thread to hold it for the task.
     public nonisolated(nonsending) func acquire() async throws {
         _ = try await acquire(timeout: nil)
     }

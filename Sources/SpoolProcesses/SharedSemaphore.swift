@@ -13,9 +13,9 @@ public import SpoolThreads
 /// First come, first served. A unit belongs to the thread that took it (to the process, if a task did) until it is
 /// given back, by any thread of the same process. If its holder ends or is killed the unit comes back by itself, and
 /// the next one gets it within a tenth of a second. So it guards things that are in use; it does not count signals:
-/// a process that gives back what another one took adds a unit, and the taker's comes back too when that ends. Safe from
-/// any thread and task of any process that has it. At most 1,023 threads use it at once.
-public class SharedSemaphore: @unchecked Sendable {  // shared memory, guarded by its monitor
+/// a process that gives back what another one took adds a unit, and the taker's comes back too when that ends. Safe
+/// from any thread and task of any process that has it. At most 1,023 threads use it at once.
+public class SharedSemaphore: Decodable, @unchecked Sendable {  // shared memory, guarded by its monitor
     let place: SharedMonitor
     let bench: Bench
 
@@ -33,8 +33,10 @@ public class SharedSemaphore: @unchecked Sendable {  // shared memory, guarded b
         place.free = value
     }
 
-    init(_ memory: SharedMemory) throws(SpoolError) {
-        place = try SharedMonitor(Units.rules, memory)
+    /// The semaphore that came along with a message.
+    /// - Throws: `badInput` when no such semaphore came along; `system` when address space is short.
+    public required init(from decoder: any Decoder) throws {
+        place = try SharedMonitor(Units.rules, Self.memory(from: decoder))
         bench = Bench(place.seats)
     }
 
@@ -91,7 +93,9 @@ public final class SharedBoundedSemaphore: SharedSemaphore, @unchecked Sendable 
     /// - Throws: `system` when memory or descriptors are short.
     public init(_ value: Int = 1) throws(SpoolError) { try super.init(value, bound: value) }
 
-    override init(_ memory: SharedMemory) throws(SpoolError) { try super.init(memory) }
+    /// The semaphore that came along with a message.
+    /// - Throws: `badInput` when no such semaphore came along; `system` when address space is short.
+    public required init(from decoder: any Decoder) throws { try super.init(from: decoder) }
 }
 
 extension SharedSemaphore {

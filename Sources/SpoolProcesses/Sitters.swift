@@ -75,7 +75,7 @@ final class Cancellation: Sendable {
 /// The sitters of one shared thing in this process.
 final class Bench: Sendable {
     private let seats: Seats
-    private let idle = Monitor<(token: UInt64, sitters: [Sitter])>((0, []))
+    private let idle = Monitor<(token: UInt32, sitters: [Sitter])>((0, []))
 
     init(_ seats: Seats) { self.seats = seats }
 

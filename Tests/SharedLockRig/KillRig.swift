@@ -13,7 +13,7 @@ protocol Subject {
     /// One step of a child; it returns when the child has done what shows that it goes on.
     func step(_ child: Int, _ dice: inout Dice) throws
     /// By the parent, when all children are dead.
-    func verify() throws
+    func verify(within limit: Duration) throws
     /// How many may be killed so that the others must still go on.
     var victims: ClosedRange<Int> { get }
     /// What it has to tell in the end.
@@ -52,7 +52,7 @@ enum Doomed {
 struct KillRig {
     static let children = 4
     /// Who takes no step in this time hangs.
-    static let tooLong = Duration.seconds(10)
+    let tooLong: Duration
 
     let kind: String
     let seed: UInt64
@@ -60,8 +60,8 @@ struct KillRig {
     /// Steps of each child; then what a child found wrong.
     private let steps = Numbers(children + 1)
 
-    init(kind: String, seed: UInt64) throws {
-        (self.kind, self.seed) = (kind, seed)
+    init(kind: String, seed: UInt64, tooLong: Duration = .seconds(10)) throws {
+        (self.kind, self.seed, self.tooLong) = (kind, seed, tooLong)
         guard let make = Subjects.all[kind] else { throw Wrong("no kind \(kind)") }
         subject = try make()
     }
@@ -77,7 +77,8 @@ struct KillRig {
                 throw Wrong("\(kind), seed \(seed), round \(round): \(text)")
             }
         }
-        return "\(kind): \(rounds) rounds, \(killed) killed, seed \(seed): 0 hangs. \(subject.summary)"
+        return
+            "\(kind): \(rounds) rounds, \(killed) killed, seed \(seed): 0 hangs. \(subject.summary)"
     }
 
     private func strike(_ dice: inout Dice) throws -> Int {
@@ -103,7 +104,7 @@ struct KillRig {
         let count = living.count
         living = []
         try check(steps[Self.children] == 0, "a child found it wrong")
-        try subject.verify()
+        try subject.verify(within: tooLong)
         return victims + count
     }
 
@@ -125,7 +126,7 @@ struct KillRig {
     }
 
     private func goOn(_ numbers: [Int]) throws {
-        let deadline = Deadline(after: Self.tooLong)
+        let deadline = Deadline(after: tooLong)
         let before = numbers.map { steps[$0] }
         while !zip(numbers, before).allSatisfy({ steps[$0] >= $1 + 3 }) {
             try check(steps[Self.children] == 0, "a child found it wrong")

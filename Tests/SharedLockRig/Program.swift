@@ -30,10 +30,12 @@ func eventually(_ holds: () -> Bool) -> Bool {
 enum Program {
     static func run(_ words: [String]) -> Never {
         do {
-            if words.first == "kill", words.count == 4, let rounds = Int(words[2]),
+            if words.first == "kill", words.count >= 4, let rounds = Int(words[2]),
                 let seed = UInt64(words[3])
             {
-                print(try KillRig(kind: words[1], seed: seed).strike(rounds))
+                let limit = words.count > 4 ? Int(words[4]) ?? 10_000 : 10_000
+                let rig = try KillRig(kind: words[1], seed: seed, tooLong: .milliseconds(limit))
+                print(try rig.strike(rounds))
             } else if let scenario = words.first.flatMap({ Scenario.all[$0] }) {
                 try scenario()
                 print("ok")

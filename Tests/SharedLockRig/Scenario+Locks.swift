@@ -8,7 +8,8 @@ enum Scenario {
     static let all: [String: @Sendable () throws -> Void] = locks.merging(others) { $1 }
 
     static let locks: [String: @Sendable () throws -> Void] = [
-        "rlock": rlock, "scoped": scoped, "dead-owner": deadOwner, "dead-rowner": deadRecursiveOwner,
+        "rlock": rlock, "scoped": scoped, "dead-owner": deadOwner,
+        "dead-rowner": deadRecursiveOwner,
         "ended-thread": endedThread, "many-dead": manyDead, "fork-holding": forkHolding,
         "stopped-owner": stoppedOwner, "semaphore": semaphore, "bounded": bounded,
         "semaphore-limits": semaphoreLimits, "dead-units": deadUnits, "dead-waiters": deadWaiters,

@@ -52,7 +52,7 @@ extension SharedRLock: RigLock {
 struct NaiveLock: RigLock {
     let word = Numbers(1)
     func enter(_ dice: inout Dice) -> (isMine: Bool, ownerDied: Bool) {
-        let deadline = Deadline(after: .seconds(1))
+        let deadline = Deadline(after: .milliseconds(200))
         while word.swap(0, 1) != 0 {
             if deadline.isPast { return (false, false) }
             Pause.briefly(upTo: .microseconds(50))
@@ -110,9 +110,9 @@ struct LockSubject: Subject {
         }
     }
 
-    func verify() throws {
+    func verify(within limit: Duration) throws {
         var dice = Dice(seed: 1)
-        let deadline = Deadline(after: KillRig.tooLong)
+        let deadline = Deadline(after: limit)
         while true {
             let (isMine, ownerDied) = try lock.enter(&dice)
             if isMine {
@@ -187,9 +187,8 @@ struct UnitsSubject: Subject {
         return isFree && inside.replace(place, before, by: Int(getpid()))
     }
 
-    func verify() throws {
+    func verify(within limit: Duration) throws {
         for number in 1...2 {
-            let limit = Duration.seconds(number == 1 ? 5 : 2)
             try check(try units.take(limit), "unit \(number) did not come back")
         }
         try check(try !units.take(.zero), "there are more units than at first")
@@ -221,7 +220,7 @@ struct EventSubject: Subject {
         }
     }
 
-    func verify() throws {
+    func verify(within limit: Duration) throws {
         try event.set()
         try check(event.isSet && event.wait(timeout: .zero), "it is not set")
         try event.clear()
@@ -250,7 +249,7 @@ struct TurnSubject: Subject {
         }
     }
 
-    func verify() throws {
+    func verify(within limit: Duration) throws {
         try check(try turns.withLock { _ in turns.waiting } == 0, "a dead one waits")
     }
 
@@ -275,7 +274,7 @@ struct BarrierSubject: Subject {
         }
     }
 
-    func verify() throws {
+    func verify(within limit: Duration) throws {
         try barrier.reset()
         try check(!barrier.broken && barrier.nWaiting == 0, "a dead one waits")
     }

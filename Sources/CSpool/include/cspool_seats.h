@@ -1,13 +1,11 @@
 // cspool_seats.h - who lives among the threads that share memory, as the kernel tells it; sleeping on several words.
 #pragma once
-#include <pthread.h>
 #include <stdint.h>
 
-/// Makes a lock at `at` (40 bytes, 8-aligned) that a thread holds as long as it lives: process-shared and robust. See
-/// pthread_mutexattr_setrobust(3).
-void spool_life_make(void *at);
+// A life is a robust lock (spool_robust_init) that a thread holds as long as it lives.
 
-/// Takes it for the calling thread: 0 it was free, EOWNERDEAD its holder died holding it, EBUSY its holder lives.
+/// Takes the life at `at` for the calling thread: 0 it was free, EOWNERDEAD its holder died holding it, EBUSY its
+/// holder lives.
 int spool_life_take(void *at);
 
 /// Gives it up. Only the thread that took it.
@@ -33,8 +31,8 @@ struct spool_watch {
 /// reached `deadline` in nanoseconds. See futex_waitv(2); kernels before 5.16 sleep 2 ms at most. Look again at all.
 void spool_sleep_on_any(const struct spool_watch *watches, int count, uint64_t deadline);
 
-/// A random number that no other process has, another one after each fork. Never 0.
-uint64_t spool_process_token(void);
+/// A random number for this process, another one after each fork. Never 0.
+uint32_t spool_process_token(void);
 
 /// The calling thread's note of its seat at the place with this number: 0 if it has none. Forgotten after a fork.
 static inline uint32_t spool_seat_noted(uint64_t place);
