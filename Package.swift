@@ -132,7 +132,7 @@ let package = Package(
             dependencies: ["CSpool", "SpoolSelectors", "SpoolThreads"],
             swiftSettings: strict),
         .testTarget(
-            name: "SpoolThreadsTests", dependencies: ["CSpool", "SpoolThreads"],
+            name: "SpoolThreadsTests", dependencies: ["CSpool", "SpoolThreads", "SpoolProcesses"],
             swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]

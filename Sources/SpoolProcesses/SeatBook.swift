@@ -39,7 +39,7 @@ final class SeatBook {
 
     /// Leaves one seat, if its name holds nothing.
     func leave(_ place: Seats) {
-        guard let seat = seats[place.number], place.leave(seat.name) else { return }
+        guard let seat = seats[place.number], place.retire(seat.name) else { return }
         spool_seat_note(place.number, 0)
         seats[place.number] = nil
     }
@@ -47,7 +47,7 @@ final class SeatBook {
     /// The thread ends. What it still holds keeps its seat, and the memory: the kernel will mark it.
     private func end() {
         guard token == spool_process_token() else { return }
-        for seat in seats.values where !seat.place.leave(seat.name) {
+        for seat in seats.values where !seat.place.retire(seat.name) {
             _ = Unmanaged.passRetained(seat.place)
         }
         seats = [:]

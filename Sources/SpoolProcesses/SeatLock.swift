@@ -62,6 +62,14 @@ struct SeatLock: @unchecked Sendable {  // a pointer to an atomic word
         if before & Self.waiters != 0 { WordWatch.wake(word, sleepers: 1) }
     }
 
+    /// Gives it back as one that died with it.
+    func abandon(_ me: SeatName) {
+        guard holder == me else { return }
+        // Nobody sleeps on it that would not look again: the word changes, and all are woken.
+        word.pointee.store(Self.died | Self.waiters, ordering: .releasing)
+        WordWatch.wake(word)
+    }
+
     private func take(_ me: SeatName, afterSleep: Bool) -> Bool {
         var seen = word.pointee.load(ordering: .acquiring)
         while true {

@@ -50,8 +50,9 @@ final class Seats: @unchecked Sendable {  // shared memory, changed by atomic op
     let memory: SharedMemory
     /// Which of the places of this process it is.
     let number: UInt64
-    /// Settles what the status of a seat says of a thread that died; called by its heir, under its own name.
-    private let inherit: @Sendable (Seats, SeatName) -> Void
+    private let hooks: SeatHooks
+    /// Threads that sit here for tasks of this process.
+    let bench = Bench()
 
     private static let made = Atomic<UInt64>(0)
     private var start: UnsafeMutableRawPointer { memory.base }
@@ -59,12 +60,12 @@ final class Seats: @unchecked Sendable {  // shared memory, changed by atomic op
     /// New memory, for a thing of this kind.
     init(
         kind: UInt64, parameters: [UInt64] = [],
-        inherit: @escaping @Sendable (Seats, SeatName) -> Void
+        hooks: SeatHooks = SeatHooks()
     ) throws(SpoolError) {
         memory = try SharedMemory.make(
             bytes: Self.firstSeat + Self.limit * Self.seatSize, name: "spool-lock")
         number = Self.made.add(1, ordering: .relaxed).newValue
-        self.inherit = inherit
+        self.hooks = hooks
         door.initialize()
         for (index, parameter) in parameters.enumerated() {
             long(at: Place.parameters + 8 * index).pointee.store(parameter, ordering: .relaxed)
@@ -74,10 +75,10 @@ final class Seats: @unchecked Sendable {  // shared memory, changed by atomic op
 
     /// Memory that another process made, for a thing of the same kind.
     init(
-        memory: SharedMemory, kind: UInt64, inherit: @escaping @Sendable (Seats, SeatName) -> Void
+        memory: SharedMemory, kind: UInt64, hooks: SeatHooks = SeatHooks()
     ) throws(SpoolError) {
         self.memory = memory
-        self.inherit = inherit
+        self.hooks = hooks
         number = Self.made.add(1, ordering: .relaxed).newValue
         guard memory.count >= Self.firstSeat + Self.limit * Self.seatSize,
             long(at: Place.kind).pointee.load(ordering: .acquiring) == kind
@@ -201,7 +202,7 @@ final class Seats: @unchecked Sendable {  // shared memory, changed by atomic op
                 guard status == 0 || status == EOWNERDEAD else { continue }
                 if status == EOWNERDEAD {
                     rename(seat)
-                    inherit(self, name(seat))
+                    hooks.inherit(self, name(seat))
                 }
                 token(seat).pointee.store(spool_process_token(), ordering: .releasing)
                 return name(seat)
@@ -241,6 +242,24 @@ final class Seats: @unchecked Sendable {  // shared memory, changed by atomic op
         return true
     }
 
-    /// The thing goes: the calling thread leaves its seat. Others of this process do when they end.
-    func close() { SeatBook.current.leave(self) }
+    /// As ``leave(_:)`` for a thread that ends, or whose handle goes: what it holds finds another holder first.
+    func retire(_ name: SeatName) -> Bool {
+        hooks.retire(self, name)
+        return leave(name)
+    }
+
+    /// The handle goes: the calling thread leaves its seat, and so do those that sit for tasks. Others of this process
+    /// do when they end.
+    func close() {
+        bench.close()
+        SeatBook.current.leave(self)
+    }
+}
+
+/// What a kind of thing does about a thread that is not there any more.
+struct SeatHooks: Sendable {
+    /// Settles what the status of a seat says of a thread that died; called by its heir, under its own name.
+    var inherit: @Sendable (Seats, SeatName) -> Void = { _, _ in }
+    /// The thread leaves while its process lives: what it holds goes to another one.
+    var retire: @Sendable (Seats, SeatName) -> Void = { _, _ in }
 }

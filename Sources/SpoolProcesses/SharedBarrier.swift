@@ -19,7 +19,7 @@ public final class SharedBarrier: Sendable {
     let place: SharedMonitor
     private let timeout: Duration?
     private let action: @Sendable () throws -> Void
-    private let bench: Bench
+    private var bench: Bench { place.seats.bench }
 
     /// A barrier for so many parties, in memory of its own; fewer than one is a mistake of the program, as is a
     /// negative time limit.
@@ -44,7 +44,6 @@ public final class SharedBarrier: Sendable {
         place = try SharedMonitor(
             Meetings.rules,
             parameters: [UInt64(parties), timeout.map { UInt64($0.nanoseconds) } ?? .max])
-        bench = Bench(place.seats)
     }
 
     init(_ memory: SharedMemory) throws(SpoolError) {
@@ -53,7 +52,6 @@ public final class SharedBarrier: Sendable {
         let limit = place.seats.parameter(1)
         timeout = limit == .max ? nil : .nanoseconds(Int64(clamping: limit))
         action = {}
-        bench = Bench(place.seats)
     }
 
     deinit { place.seats.close() }
@@ -119,7 +117,7 @@ public final class SharedBarrier: Sendable {
     public nonisolated(nonsending) func wait(timeout: Duration? = nil) async throws -> Int {
         let deadline = try Deadline(checking: timeout ?? self.timeout)
         try Task.checkCancellation()
-        let sitter = try bench.take()
+        let sitter = try bench.take(place.seats)
         defer { bench.giveBack(sitter) }
         switch place.arrive(sitter.name, parties) {
         case .refused: throw SpoolError.brokenBarrier

@@ -16,7 +16,7 @@ public import SpoolThreads
 public final class SharedCondition: Sendable {
     let lock: SharedGuard
     let place: SharedMonitor
-    private let bench: Bench
+    private var bench: Bench { place.seats.bench }
 
     private static let rules = SharedRules(
         kind: 0x5350_4F4F_4C43_3101,
@@ -49,7 +49,6 @@ public final class SharedCondition: Sendable {
     private init(_ lock: SharedGuard, _ place: SharedMonitor) throws(SpoolError) {
         self.lock = lock
         self.place = place
-        bench = Bench(place.seats)
     }
 
     deinit { place.seats.close() }
@@ -184,7 +183,7 @@ extension SharedCondition {
         let deadline = try Deadline(checking: timeout)
         requireLock("wait()")
         try Task.checkCancellation()
-        let sitter = try bench.take()
+        let sitter = try bench.take(place.seats)
         defer { bench.giveBack(sitter) }
         let depth = place.standInLine(sitter.name, releasing: lock)
         let isNotified = await bench.run(sitter) { [place] isCancelled in

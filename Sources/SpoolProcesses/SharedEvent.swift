@@ -13,7 +13,7 @@ public import SpoolThreads
 /// At most 1,023 threads use it at once.
 public final class SharedEvent: Sendable {
     let place: SharedMonitor
-    private let bench: Bench
+    private var bench: Bench { place.seats.bench }
 
     private static let rules = SharedRules(
         kind: 0x5350_4F4F_4C45_3101,
@@ -27,12 +27,10 @@ public final class SharedEvent: Sendable {
     /// - Throws: `system` when memory or descriptors are short.
     public init() throws(SpoolError) {
         place = try SharedMonitor(Self.rules)
-        bench = Bench(place.seats)
     }
 
     init(_ memory: SharedMemory) throws(SpoolError) {
         place = try SharedMonitor(Self.rules, memory)
-        bench = Bench(place.seats)
     }
 
     deinit { place.seats.close() }
@@ -81,7 +79,7 @@ public final class SharedEvent: Sendable {
     public nonisolated(nonsending) func wait(timeout: Duration?) async throws -> Bool {
         let deadline = try Deadline(checking: timeout)
         try Task.checkCancellation()
-        let sitter = try bench.take()
+        let sitter = try bench.take(place.seats)
         defer { bench.giveBack(sitter) }
         let isSet = await bench.run(sitter) { [place] isCancelled in
             place.waitForFlag(sitter.name, until: deadline, orEnd: isCancelled)

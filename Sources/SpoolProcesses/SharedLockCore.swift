@@ -10,7 +10,7 @@ private import Synchronization
 final class SharedLockCore: Sendable {
     let seats: Seats
     private let word: SeatLock
-    private let bench: Bench
+    private var bench: Bench { seats.bench }
     private let tasks = Monitor<TaskHolder?>(nil)
 
     /// The task that holds the lock by a sitter's seat.
@@ -20,18 +20,19 @@ final class SharedLockCore: Sendable {
     }
 
     init(kind: UInt64) throws(SpoolError) {
-        seats = try Seats(kind: kind) { _, _ in }
+        seats = try Seats(kind: kind, hooks: Self.hooks)
         word = SeatLock(seats)
-        bench = Bench(seats)
     }
 
     init(_ memory: SharedMemory, kind: UInt64) throws(SpoolError) {
-        seats = try Seats(memory: memory, kind: kind) { _, _ in }
+        seats = try Seats(memory: memory, kind: kind, hooks: Self.hooks)
         word = SeatLock(seats)
-        bench = Bench(seats)
     }
 
     deinit { seats.close() }
+
+    /// A thread that ends with the lock, or lets its handle go: nobody else can give it back, so it counts as dead.
+    private static let hooks = SeatHooks(retire: { seats, name in SeatLock(seats).abandon(name) })
 
     var locked: Bool {
         let holder = word.holder
@@ -100,7 +101,7 @@ final class SharedLockCore: Sendable {
         until deadline: Deadline, isCancellable: Bool = true
     ) async throws -> Bool {
         if isCancellable { try Task.checkCancellation() }
-        let sitter = try bench.take()
+        let sitter = try bench.take(seats)
         var isMine = word.tryAcquire(sitter.name)
         if !isMine, !deadline.isPast {
             isMine = await bench.run(sitter, isCancellable: isCancellable) { isCancelled in

@@ -56,6 +56,8 @@ struct SharedRules: Sendable {
     let concerns: @Sendable (SeatStatus) -> Bool
     /// Whether the amount in a status outlives the wait.
     var holdsAmount = false
+    /// A thread leaves while its process lives. Called without the lock.
+    var retire: @Sendable (SharedMonitor, SeatName) -> Void = { _, _ in }
 }
 
 /// A place where threads of several processes wait for each other.
@@ -68,13 +70,13 @@ struct SharedMonitor: Sendable {
     init(_ rules: SharedRules, parameters: [UInt64] = []) throws(SpoolError) {
         self.rules = rules
         seats = try Seats(
-            kind: rules.kind, parameters: parameters, inherit: Self.inheriting(by: rules))
+            kind: rules.kind, parameters: parameters, hooks: Self.hooks(rules))
     }
 
     /// Memory that was made elsewhere.
     init(_ rules: SharedRules, _ memory: SharedMemory) throws(SpoolError) {
         self.rules = rules
-        seats = try Seats(memory: memory, kind: rules.kind, inherit: Self.inheriting(by: rules))
+        seats = try Seats(memory: memory, kind: rules.kind, hooks: Self.hooks(rules))
     }
 
     private init(_ rules: SharedRules, _ seats: Seats) { (self.rules, self.seats) = (rules, seats) }
@@ -108,13 +110,13 @@ struct SharedMonitor: Sendable {
         set(seat, SeatStatus(.idle))
     }
 
-    private static func inheriting(
-        by rules: SharedRules
-    ) -> @Sendable (Seats, SeatName) -> Void {
-        { seats, name in
-            let monitor = SharedMonitor(rules, seats)
-            monitor.withLock(name) { monitor.settle(Seats.seat(name)) }
-        }
+    private static func hooks(_ rules: SharedRules) -> SeatHooks {
+        SeatHooks(
+            inherit: { seats, name in
+                let monitor = SharedMonitor(rules, seats)
+                monitor.withLock(name) { monitor.settle(Seats.seat(name)) }
+            },
+            retire: { seats, name in rules.retire(SharedMonitor(rules, seats), name) })
     }
 
     // MARK: - Statuses

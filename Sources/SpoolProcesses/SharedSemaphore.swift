@@ -10,14 +10,14 @@ public import SpoolThreads
 /// A number of units that threads and tasks of several processes take and give back. See multiprocessing.Semaphore in
 /// Python; Dijkstra, 1965.
 ///
-/// First come, first served. A unit belongs to the thread that took it (to the process, if a task did) until it is
-/// given back, by any thread of the same process. If its holder ends or is killed the unit comes back by itself, and
-/// the next one gets it within a tenth of a second. So it guards things that are in use; it does not count signals:
-/// a process that gives back what another one took adds a unit, and the taker's comes back too when that ends. Safe
-/// from any thread and task of any process that has it. At most 1,023 threads use it at once.
+/// First come, first served. A unit belongs to the process that took it until one of its threads gives it back. If the
+/// process ends or is killed its units come back by themselves, and the next ones get them within a tenth of a
+/// second. So it guards things that are in use; it does not count signals: a process that gives back what another
+/// one took adds a unit, and the taker's comes back too when that ends. Safe from any thread and task of any process
+/// that has it. At most 1,023 threads use it at once.
 public class SharedSemaphore: Decodable, @unchecked Sendable {  // shared memory, guarded by its monitor
     let place: SharedMonitor
-    let bench: Bench
+    private var bench: Bench { place.seats.bench }
 
     /// A semaphore with so many units, in memory of its own; a negative number is a mistake of the program.
     /// - Throws: `system` when memory or descriptors are short.
@@ -28,7 +28,6 @@ public class SharedSemaphore: Decodable, @unchecked Sendable {  // shared memory
     fileprivate init(_ value: Int, bound: Int) throws(SpoolError) {
         precondition(value >= 0, "a semaphore cannot begin with fewer than 0 units.")
         place = try SharedMonitor(Units.rules, parameters: [UInt64(bound)])
-        bench = Bench(place.seats)
         place.total = value
         place.free = value
     }
@@ -37,7 +36,6 @@ public class SharedSemaphore: Decodable, @unchecked Sendable {  // shared memory
     /// - Throws: `badInput` when no such semaphore came along; `system` when address space is short.
     public required init(from decoder: any Decoder) throws {
         place = try SharedMonitor(Units.rules, Self.memory(from: decoder))
-        bench = Bench(place.seats)
     }
 
     deinit { place.seats.close() }
@@ -114,7 +112,7 @@ extension SharedSemaphore {
     public final nonisolated(nonsending) func acquire(timeout: Duration?) async throws -> Bool {
         let deadline = try Deadline(checking: timeout)
         try Task.checkCancellation()
-        let sitter = try bench.take()
+        let sitter = try bench.take(place.seats)
         defer { bench.giveBack(sitter) }
         let isTaken = await bench.run(sitter) { [place] isCancelled in
             place.takeUnit(sitter.name, until: deadline, orEnd: isCancelled)

@@ -18,7 +18,8 @@ enum Units {
             place.reckon()
             place.handOut()
         },
-        concerns: { $0.amount > 0 }, holdsAmount: true)
+        concerns: { $0.amount > 0 }, holdsAmount: true,
+        retire: { place, name in place.bequeath(name) })
 }
 
 extension SharedMonitor {
@@ -72,6 +73,44 @@ extension SharedMonitor {
             handOut()
             return false
         }
+    }
+
+    /// A thread ends: its units stay with its process. When the handle is gone nobody can give them back: so they come
+    /// back by themselves.
+    func bequeath(_ me: SeatName) {
+        let bench = seats.bench
+        let isDone = withLock(me) {
+            // From here on nobody hands units on to this seat.
+            seats.token(Seats.seat(me)).pointee.store(0, ordering: .releasing)
+            return status(Seats.seat(me)).amount == 0 || handOn(me, isLast: bench.isClosed)
+        }
+        if isDone { return }
+        // A thread that sits for tasks keeps them.
+        guard let keeper = try? bench.take(seats) else {  // without a thread for it they come back too early
+            return withLock(me) { _ = handOn(me, isLast: true) }
+        }
+        withLock(me) { _ = handOn(me, isLast: bench.isClosed) }
+        bench.giveBack(keeper)
+    }
+
+    /// To another seat of the process, or to nobody; false when there is no other seat. Who dies between the two stores
+    /// takes its process along: then both seats are settled.
+    private func handOn(_ me: SeatName, isLast: Bool) -> Bool {
+        let (seat, token) = (Seats.seat(me), spool_process_token())
+        let others = (0..<seats.count).filter {
+            $0 != seat && !seats.isDead(seat: $0)
+                && seats.token($0).pointee.load(ordering: .acquiring) == token
+        }
+        guard isLast || !others.isEmpty else { return false }
+        if !isLast, let heir = others.first {
+            var status = status(heir)
+            status.amount += self.status(seat).amount
+            set(heir, status)
+        }
+        set(seat, SeatStatus(.idle))
+        reckon()
+        handOut()
+        return true
     }
 
     /// Whose unit a thread gives back: its own, or that of another thread of its process.

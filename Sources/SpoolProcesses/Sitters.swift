@@ -74,30 +74,47 @@ final class Cancellation: Sendable {
 
 /// The sitters of one shared thing in this process.
 final class Bench: Sendable {
-    private let seats: Seats
-    private let idle = Monitor<(token: UInt32, sitters: [Sitter])>((0, []))
+    private struct Idle {
+        var token = spool_process_token()
+        var sitters: [Sitter] = []
+        var isClosed = false
+    }
 
-    init(_ seats: Seats) { self.seats = seats }
+    private let idle = Monitor(Idle())
+
+    /// Whether the last handle is gone.
+    var isClosed: Bool { idle.withLock { idle, _ in idle.isClosed } }
 
     /// An idle sitter, or a new one.
-    func take() throws(SpoolError) -> Sitter {
-        let known = idle.withLock { idle, _ -> Sitter? in
-            guard idle.token == spool_process_token() else { return nil }
-            return idle.sitters.popLast()
-        }
-        if let known { return known }
+    func take(_ seats: Seats) throws(SpoolError) -> Sitter {
+        forgetParents()
+        if let known = idle.withLock({ idle, _ in idle.sitters.popLast() }) { return known }
         return try Sitter(seats)
     }
 
-    /// It holds nothing any more.
+    /// It is done; it may hold units.
     func giveBack(_ sitter: Sitter) {
-        let gone = idle.withLock { idle, _ -> [Sitter] in
-            let isOurs = idle.token == spool_process_token()
-            defer { idle = (spool_process_token(), isOurs ? idle.sitters + [sitter] : [sitter]) }
-            return isOurs ? [] : idle.sitters
+        idle.withLock { idle, _ in if !idle.isClosed { idle.sitters.append(sitter) } }
+    }
+
+    /// Nobody asks any more: the threads end.
+    func close() {
+        forgetParents()
+        let gone = idle.withLock { idle, _ in
+            defer { (idle.sitters, idle.isClosed) = ([], true) }
+            return idle.sitters
         }
-        // The parent's threads are not here to be told.
-        for sitter in gone { _ = Unmanaged.passRetained(sitter) }
+        withExtendedLifetime(gone) {}  // they end outside the lock
+    }
+
+    /// The threads of a forked child's parent are not here to be told anything.
+    private func forgetParents() {
+        let strangers = idle.withLock { idle, _ -> [Sitter] in
+            guard idle.token != spool_process_token() else { return [] }
+            defer { idle = Idle() }
+            return idle.sitters
+        }
+        for stranger in strangers { _ = Unmanaged.passRetained(stranger) }
     }
 
     /// Runs a blocking call in a sitter's thread; the task is suspended, no thread of its pool blocked.
