@@ -77,6 +77,9 @@ let package = Package(
             name: "SelectorBenchmark", dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors"],
             path: "Benchmarks/selectors/SelectorBenchmark", swiftSettings: strict),
         .executableTarget(
+            name: "SharedLockBenchmark", dependencies: ["SpoolThreads", "SpoolProcesses"],
+            path: "Benchmarks/sharedlocks/SharedLockBenchmark", swiftSettings: strict),
+        .executableTarget(
             name: "FutureBenchmark", dependencies: ["SpoolThreads", "SpoolQueues"],
             path: "Benchmarks/futures/FutureBenchmark", swiftSettings: strict),
         .executableTarget(
