@@ -119,8 +119,10 @@ let package = Package(
             name: "SpoolProcessesTests",
             dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
             swiftSettings: strict),
+        .target(name: "CSingleStep", path: "Tests/CSingleStep"),
         .executableTarget(
-            name: "SharedLockRig", dependencies: ["CSpool", "SpoolProcesses", "SpoolThreads"],
+            name: "SharedLockRig",
+            dependencies: ["CSingleStep", "CSpool", "SpoolProcesses", "SpoolThreads"],
             path: "Tests/SharedLockRig", swiftSettings: strict),
         .testTarget(
             name: "SharedLockTests",

@@ -36,6 +36,10 @@ enum Program {
                 let limit = words.count > 4 ? Int(words[4]) ?? 10_000 : 10_000
                 let rig = try KillRig(kind: words[1], seed: seed, tooLong: .milliseconds(limit))
                 print(try rig.strike(rounds))
+            } else if words.first == "step", words.count == 4, let limit = Int(words[2]),
+                let seed = UInt64(words[3])
+            {
+                print(try StepRig(kind: words[1]).strike(limit, seed: seed))
             } else if let scenario = words.first.flatMap({ Scenario.all[$0] }) {
                 try scenario()
                 print("ok")

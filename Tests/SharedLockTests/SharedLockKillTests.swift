@@ -17,6 +17,16 @@ struct SharedLockKillTests {
         #expect(isGood && text.contains("0 hangs"), "seed \(seed): \(text)")
     }
 
+    @Test(
+        "K, R2: cut off by SIGKILL after any of its instructions an operation leaves the thing working",
+        arguments: ["lock", "semaphore", "event", "condition", "barrier"])
+    func step(_ kind: String) throws {
+        let seed = UInt64.random(in: 1...1_000_000)
+        let (text, isGood) = try Rig.run(["step", kind, "\(Rig.rounds(2))", "\(seed)"])
+        print(text, terminator: "")
+        #expect(isGood && text.contains("0 hangs"), "seed \(seed): \(text)")
+    }
+
     @Test("the rig notices a lock that does not look whether its holder lives")
     func naiveLock() throws {
         let (text, isGood) = try Rig.run(["kill", "naive-lock", "50", "7", "1000"])

@@ -105,7 +105,9 @@ private final class Unguarded: @unchecked Sendable {  // that is what the test i
         #expect(units.value == 0)
     }
 
-    @Test("a task that is cancelled takes no unit, and the next one gets it; any thread gives it back")
+    @Test(
+        "a task that is cancelled takes no unit, and the next one gets it; any thread gives it back"
+    )
     func units() async throws {
         let units = try SharedSemaphore(0)
         let first = Task { try await units.acquire() }
