@@ -22,7 +22,8 @@ typealias SharedLong = UnsafeMutablePointer<Atomic<UInt64>>
 typealias SeatName = UInt32
 
 /// The memory of one shared thing: a header, and the seats of those who use it.
-final class Seats: @unchecked Sendable {  // shared memory, changed by atomic operations or with a lock in it
+// Shared memory, changed by atomic operations or with a lock in it.
+final class Seats: @unchecked Sendable {
     /// Threads that can use one thing at once, in all processes.
     static let limit = 1023
     /// The part of a word that is a name.

@@ -15,7 +15,7 @@ public import SpoolThreads
 /// second. So it guards things that are in use; it does not count signals: a process that gives back what another
 /// one took adds a unit, and the taker's comes back too when that ends. Safe from any thread and task of any process
 /// that has it. At most 1,023 threads use it at once.
-public class SharedSemaphore: Decodable, @unchecked Sendable {  // shared memory, guarded by its monitor
+public class SharedSemaphore: Decodable, @unchecked Sendable {  // guarded by its monitor
     let place: SharedMonitor
     private var bench: Bench { place.seats.bench }
 

@@ -86,7 +86,8 @@ extension SharedMonitor {
         }
         if isDone { return }
         // A thread that sits for tasks keeps them.
-        guard let keeper = try? bench.take(seats) else {  // without a thread for it they come back too early
+        // Without memory for a thread they come back too early: better than never.
+        guard let keeper = try? bench.take(seats) else {
             return withLock(me) { _ = handOn(me, isLast: true) }
         }
         withLock(me) { _ = handOn(me, isLast: bench.isClosed) }

@@ -12,7 +12,7 @@ struct SharedLockKillTests {
         arguments: kinds)
     func kill(_ kind: String) throws {
         let seed = UInt64.random(in: 1...1_000_000)
-        let (text, isGood) = try Rig.run(["kill", kind, "\(Rig.rounds(25))", "\(seed)"])
+        let (text, isGood) = try Rig.run(["kill", kind, "\(Rig.rounds(12))", "\(seed)"])
         print(text, terminator: "")
         #expect(isGood && text.contains("0 hangs"), "seed \(seed): \(text)")
     }
