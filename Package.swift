@@ -36,7 +36,8 @@ let package = Package(
         .target(
             name: "SpoolQueues", dependencies: ["CSpool", "SpoolThreads"], swiftSettings: strict),
         .target(
-            name: "SpoolProcesses", dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors"],
+            name: "SpoolProcesses",
+            dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors", "SpoolQueues"],
             swiftSettings: strict),
         .target(
             name: "SpoolJobs", dependencies: ["CSpool", "CSQLite", "Migrations", "SpoolThreads"],
@@ -79,6 +80,9 @@ let package = Package(
             name: "SelectorBenchmark", dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors"],
             path: "Benchmarks/selectors/SelectorBenchmark", swiftSettings: strict),
         .executableTarget(
+            name: "SharedLockBenchmark", dependencies: ["SpoolThreads", "SpoolProcesses"],
+            path: "Benchmarks/sharedlocks/SharedLockBenchmark", swiftSettings: strict),
+        .executableTarget(
             name: "FutureBenchmark", dependencies: ["SpoolThreads", "SpoolQueues"],
             path: "Benchmarks/futures/FutureBenchmark", swiftSettings: strict),
         .executableTarget(
@@ -118,6 +122,15 @@ let package = Package(
             name: "SpoolProcessesTests",
             dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
             swiftSettings: strict),
+        .target(name: "CSingleStep", path: "Tests/CSingleStep"),
+        .executableTarget(
+            name: "SharedLockRig",
+            dependencies: ["CSingleStep", "CSpool", "SpoolProcesses", "SpoolThreads"],
+            path: "Tests/SharedLockRig", swiftSettings: strict),
+        .testTarget(
+            name: "SharedLockTests",
+            dependencies: ["CSpool", "SharedLockRig", "SpoolProcesses", "SpoolThreads"],
+            swiftSettings: strict),
         .testTarget(
             name: "ExampleTests",
             dependencies: ["SpoolThreads"] + tutorial.map { .init(stringLiteral: $0) },
@@ -127,7 +140,7 @@ let package = Package(
             dependencies: ["CSpool", "SpoolSelectors", "SpoolThreads"],
             swiftSettings: strict),
         .testTarget(
-            name: "SpoolThreadsTests", dependencies: ["CSpool", "SpoolThreads"],
+            name: "SpoolThreadsTests", dependencies: ["CSpool", "SpoolThreads", "SpoolProcesses"],
             swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]

@@ -99,30 +99,3 @@ final class Notes<Note: Sendable>: @unchecked Sendable {  // touched with the mu
 final class Unguarded: @unchecked Sendable {  // that is what the test is about
     var value = 0
 }
-
-/// The same verbs, as every lock has them.
-protocol AnyLock: Sendable {
-    var locked: Bool { get }
-    func acquire()
-    func acquire(timeout: Duration?) throws(SpoolError) -> Bool
-    func acquire(blocking: Bool) -> Bool
-    func release()
-    func withLock<Value, Failure: Error>(
-        _ body: () throws(Failure) -> Value
-    ) throws(Failure) -> Value
-}
-
-extension Lock: AnyLock {}
-extension RLock: AnyLock {}
-
-/// The kinds of locks that one suite is run over.
-enum LockKind: CaseIterable {
-    case lock, rlock
-
-    func make() -> any AnyLock {
-        switch self {
-        case .lock: Lock()
-        case .rlock: RLock()
-        }
-    }
-}

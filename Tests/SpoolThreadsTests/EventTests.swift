@@ -4,49 +4,53 @@ import SpoolThreads
 import Testing
 
 @Suite("An event", .timeLimit(.minutes(2))) struct EventTests {
-    @Test("cE1: is clear at first; set and clear may be repeated")
-    func flag() throws {
-        let event = Event()
+    @Test("cE1: is clear at first; set and clear may be repeated", arguments: Distance.allCases)
+    func flag(_ distance: Distance) throws {
+        let event = try distance.event()
         #expect(!event.isSet)
         for _ in 0..<2 {
-            event.set()
+            try event.set()
             #expect(event.isSet)
         }
         for _ in 0..<2 {
-            event.clear()
+            try event.clear()
             #expect(!event.isSet)
         }
         #expect(try !event.wait(timeout: .milliseconds(1)))
         #expect(throws: SpoolError.self) { _ = try event.wait(timeout: .seconds(-1)) }
     }
 
-    @Test("cE2: one set wakes all five; later waits pass at once; the same after a clear")
-    func wake() throws {
-        let event = Event()
+    @Test(
+        "cE2: one set wakes all five; later waits pass at once; the same after a clear",
+        arguments: Distance.allCases)
+    func wake(_ distance: Distance) throws {
+        let event = try distance.event()
         for _ in 0..<3 {
             let crew = try Crew(5) { _ in
-                event.wait()
+                try event.wait()
                 let isSet = try event.wait(timeout: .zero)
                 #expect(isSet)
             }
             #expect(eventually { event.waiting == 5 })
-            event.set()
+            try event.set()
             try crew.join()
-            event.clear()
+            try event.clear()
         }
     }
 
-    @Test("cE4: those that wait when it is set return true although it is cleared at once")
-    func setAndClear() throws {
-        let event = Event()
+    @Test(
+        "cE4: those that wait when it is set return true although it is cleared at once",
+        arguments: Distance.allCases)
+    func setAndClear(_ distance: Distance) throws {
+        let event = try distance.event()
         for _ in 0..<50 {
             let passed = Tally()
             let crew = try Crew(5) { _ in
                 if try event.wait(timeout: patience) { passed.add() }
             }
             #expect(eventually { event.waiting == 5 })
-            event.set()
-            event.clear()
+            try event.set()
+            try event.clear()
             try crew.join()
             #expect(passed.value == 5)
         }
@@ -96,27 +100,29 @@ import Testing
         await #expect(processExitsWith: .failure) { Condition(Lock()).notify() }
     }
 
-    @Test("cC4: notify(3) wakes three of five, notify(5) those that wait, notifyAll the rest")
-    func notify() throws {
-        let condition = Condition()
+    @Test(
+        "cC4: notify(3) wakes three of five, notify(5) those that wait, notifyAll the rest",
+        arguments: Distance.allCases)
+    func notify(_ distance: Distance) throws {
+        let condition = try distance.condition()
         let woken = Tally()
         let crew = try Crew(7) { _ in
-            condition.withLock { if condition.wait() { woken.add() } }
+            try condition.holding { if try condition.wait() { woken.add() } }
         }
         #expect(eventually { condition.waiting == 7 })
         for (step, total) in [(3, 3), (1, 4), (0, 4)] {
-            condition.withLock { condition.notify(step) }
+            try condition.holding { try condition.notify(step) }
             #expect(eventually { woken.value >= total })
             #expect(woken.value == total && condition.waiting == 7 - total)
         }
-        condition.withLock { condition.notify(5) }
+        try condition.holding { try condition.notify(5) }
         try crew.join()
         #expect(woken.value == 7)
         let last = try Crew(3) { _ in
-            condition.withLock { if condition.wait() { woken.add() } }
+            try condition.holding { if try condition.wait() { woken.add() } }
         }
         #expect(eventually { condition.waiting == 3 })
-        condition.withLock { condition.notifyAll() }
+        try condition.holding { try condition.notifyAll() }
         try last.join()
         #expect(woken.value == 10)
     }
@@ -134,12 +140,14 @@ import Testing
         }
     }
 
-    @Test("cC6: waitFor returns when its predicate holds, whatever woke it before")
-    func predicate() throws {
-        let condition = Condition(Lock())
+    @Test(
+        "cC6: waitFor returns when its predicate holds, whatever woke it before",
+        arguments: Distance.allCases)
+    func predicate(_ distance: Distance) throws {
+        let condition = try distance.condition(plain: true)
         let (asked, state) = (Tally(), Unguarded())
         let crew = try Crew { _ in
-            try condition.withLock {
+            try condition.holding {
                 let holds = try condition.waitFor {
                     asked.add()
                     return state.value == 4
@@ -149,24 +157,26 @@ import Testing
         }
         for value in 1...4 {
             #expect(eventually { condition.waiting == 1 })
-            condition.withLock {
+            try condition.holding {
                 state.value = value
-                condition.notify()
+                try condition.notify()
             }
         }
         try crew.join()
         #expect(asked.value == 5)
     }
 
-    @Test("cC7: waitFor with a limit returns false after the limit in all, not per wake-up")
-    func limitedPredicate() throws {
-        let condition = Condition()
+    @Test(
+        "cC7: waitFor with a limit returns false after the limit in all, not per wake-up",
+        arguments: Distance.allCases)
+    func limitedPredicate(_ distance: Distance) throws {
+        let condition = try distance.condition()
         let isOver = Event()
         let crew = try Crew { _ in
-            while !isOver.isSet { condition.withLock { condition.notifyAll() } }
+            while !isOver.isSet { try condition.holding { try condition.notifyAll() } }
         }
         let deadline = Deadline(after: .milliseconds(20))
-        let holds = try condition.withLock {
+        let holds = try condition.holding {
             try condition.waitFor(timeout: .milliseconds(20)) { false }
         }
         #expect(!holds)
@@ -175,12 +185,14 @@ import Testing
         try crew.join()
     }
 
-    @Test("limits that run out while it is notified end each wait once, and wake nobody else")
-    func timeoutRace() throws {
-        let condition = Condition(Lock())
+    @Test(
+        "limits that run out while it is notified end each wait once, and wake nobody else",
+        arguments: Distance.allCases)
+    func timeoutRace(_ distance: Distance) throws {
+        let condition = try distance.condition(plain: true)
         let (woken, late) = (Tally(), Tally())
         let crew = try Crew(8) { number in
-            try condition.withLock {
+            try condition.holding {
                 for round in 0..<200 {
                     let limit = Duration.microseconds((round * 13 + number * 5) % 90)
                     if try condition.wait(timeout: limit) { woken.add() } else { late.add() }
@@ -189,9 +201,9 @@ import Testing
         }
         var notified = 0
         while woken.value + late.value < 1600 {
-            condition.withLock {
+            try condition.holding {
                 notified += min(1, condition.waiting)
-                condition.notify()
+                try condition.notify()
             }
         }
         try crew.join()

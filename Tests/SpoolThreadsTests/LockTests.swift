@@ -7,10 +7,10 @@ private struct Oops: Error {}
 
 @Suite("A lock of any kind", .timeLimit(.minutes(2))) struct AnyLockTests {
     @Test("cL1, cL15: is made and dropped", arguments: LockKind.allCases)
-    func make(_ kind: LockKind) {
+    func make(_ kind: LockKind) throws {
         weak var dropped: AnyObject?
         do {
-            let lock = kind.make()
+            let lock = try kind.make()
             dropped = lock as AnyObject
             #expect(!lock.locked)
         }
@@ -18,12 +18,12 @@ private struct Oops: Error {}
     }
 
     @Test("cL5, cL6: acquire, then release; a try takes a free lock", arguments: LockKind.allCases)
-    func take(_ kind: LockKind) {
-        let lock = kind.make()
-        lock.acquire()
+    func take(_ kind: LockKind) throws {
+        let lock = try kind.make()
+        try lock.acquire()
         #expect(lock.locked)
         lock.release()
-        #expect(lock.acquire(blocking: false))
+        #expect(try lock.acquire(blocking: false))
         lock.release()
         #expect(!lock.locked)
     }
@@ -32,10 +32,10 @@ private struct Oops: Error {}
         "cL7: a try of a lock that another thread holds fails at once", arguments: LockKind.allCases
     )
     func contendedTry(_ kind: LockKind) throws {
-        let lock = kind.make()
+        let lock = try kind.make()
         let got = Tally()
-        lock.acquire()
-        try Crew { _ in if lock.acquire(blocking: false) { got.add() } }.join()
+        try lock.acquire()
+        try Crew { _ in if try lock.acquire(blocking: false) { got.add() } }.join()
         #expect(got.value == 0)
         lock.release()
     }
@@ -44,12 +44,12 @@ private struct Oops: Error {}
         "cL8: five wait for a held lock; none passes before the release, then all, one by one",
         arguments: LockKind.allCases)
     func contended(_ kind: LockKind) throws {
-        let lock = kind.make()
+        let lock = try kind.make()
         let (arrived, inside, passed) = (Tally(), Tally(), Tally())
-        lock.acquire()
+        try lock.acquire()
         let crew = try Crew(5) { _ in
             arrived.add()
-            lock.acquire()
+            try lock.acquire()
             inside.add()
             passed.add()
             inside.add(-1)
@@ -63,10 +63,10 @@ private struct Oops: Error {}
     }
 
     @Test("cL9: withLock releases when its body returns or throws", arguments: LockKind.allCases)
-    func scoped(_ kind: LockKind) {
-        let lock = kind.make()
-        #expect(lock.withLock { lock.locked })
-        #expect(throws: Oops.self) { try lock.withLock { throw Oops() } }
+    func scoped(_ kind: LockKind) throws {
+        let lock = try kind.make()
+        #expect(try lock.holding { lock.locked })
+        #expect(throws: Oops.self) { try lock.holding { throw Oops() } }
         #expect(!lock.locked)
     }
 
@@ -74,7 +74,7 @@ private struct Oops: Error {}
         "cL12: a negative limit and one beyond the maximum are refused, the maximum is taken",
         arguments: LockKind.allCases)
     func limits(_ kind: LockKind) throws {
-        let lock = kind.make()
+        let lock = try kind.make()
         for absurd in [Duration.nanoseconds(-1), .seconds(-1), .seconds(Int64.max)] {
             #expect {
                 _ = try lock.acquire(timeout: absurd)
@@ -92,7 +92,7 @@ private struct Oops: Error {}
         "cL13: a limited acquire takes a free lock, and gives up on a held one at its limit",
         arguments: LockKind.allCases)
     func limited(_ kind: LockKind) throws {
-        let lock = kind.make()
+        let lock = try kind.make()
         #expect(try lock.acquire(timeout: .seconds(5)))
         try Crew { _ in
             let deadline = Deadline(after: .milliseconds(5))
@@ -108,37 +108,38 @@ private struct Oops: Error {}
         "cLN3: is free after a limited acquire that failed and a release",
         arguments: LockKind.allCases)
     func afterTimeout(_ kind: LockKind) throws {
-        let lock = kind.make()
-        lock.acquire()
+        let lock = try kind.make()
+        try lock.acquire()
         try Crew { _ in
             let isMine = try lock.acquire(timeout: .milliseconds(1))
             #expect(!isMine)
         }.join()
         lock.release()
         try Crew { _ in
-            #expect(lock.acquire(blocking: false))
+            let isMine = try lock.acquire(blocking: false)
+            #expect(isMine)
             lock.release()
         }.join()
     }
 
     @Test("64 threads take it in turn", arguments: LockKind.allCases)
     func crowd(_ kind: LockKind) throws {
-        let lock = kind.make()
+        let lock = try kind.make()
         let sum = Unguarded()
-        try Crew(64) { _ in for _ in 0..<300 { lock.withLock { sum.value += 1 } } }.join()
+        try Crew(64) { _ in for _ in 0..<300 { try lock.holding { sum.value += 1 } } }.join()
         #expect(sum.value == 64 * 300)
     }
 
     @Test("limits that run out while it is released lose no wake-up", arguments: LockKind.allCases)
     func timeoutRace(_ kind: LockKind) throws {
-        let lock = kind.make()
+        let lock = try kind.make()
         let sum = Unguarded()
         let taken = Tally()
         try Crew(8) { number in
             for round in 0..<400 {
                 let isMine =
                     number < 2
-                    ? lock.acquire(blocking: true)
+                    ? try lock.acquire(blocking: true)
                     : try lock.acquire(timeout: .microseconds((round * 7 + number) % 60))
                 guard isMine else { continue }
                 taken.add()

@@ -1,21 +1,10 @@
 // SemaphoreTests.swift - units that are taken and given back (cS, cSU).
 
+import SpoolProcesses
 import SpoolThreads
 import Testing
 
 private struct Oops: Error {}
-
-/// Both kinds of semaphore.
-enum SemaphoreKind: CaseIterable {
-    case plain, bounded
-
-    func make(_ value: Int) -> Semaphore {
-        switch self {
-        case .plain: Semaphore(value)
-        case .bounded: BoundedSemaphore(value)
-        }
-    }
-}
 
 @Suite("A semaphore", .timeLimit(.minutes(2))) struct SemaphoreTests {
     @Test("cS1: a negative first value is stopped with a sentence")
@@ -27,20 +16,21 @@ enum SemaphoreKind: CaseIterable {
     }
 
     @Test("cS3, cS9: begins with 1, and may be dropped while it is partly taken")
-    func drop() {
+    func drop() throws {
         #expect(Semaphore().value == 1 && BoundedSemaphore().value == 1)
-        for kind in SemaphoreKind.allCases { kind.make(3).acquire() }
+        #expect(try SharedSemaphore().value == 1 && SharedBoundedSemaphore().value == 1)
+        for kind in SemaphoreKind.allCases { try kind.make(3).acquire() }
     }
 
     @Test(
         "cS4, cS5: never more pass than there are units", arguments: SemaphoreKind.allCases, [1, 3])
     func contended(_ kind: SemaphoreKind, _ batch: Int) throws {
-        let units = kind.make(7)
-        units.acquire()
+        let units = try kind.make(7)
+        try units.acquire()
         let passed = Tally()
         let crew = try Crew(10) { _ in
             for _ in 0..<2 {
-                units.acquire()
+                try units.acquire()
                 passed.add()
             }
         }
@@ -50,57 +40,61 @@ enum SemaphoreKind: CaseIterable {
         for released in [7, 6] {
             for amount in stride(from: 0, to: released, by: batch).map({ min(batch, released - $0) }
             ) {
-                units.release(amount)
+                try units.release(amount)
             }
             total += released
             #expect(eventually { passed.value >= total })
             #expect(passed.value == total)
         }
-        units.release()
+        try units.release()
         try crew.join()
         #expect(passed.value == 20 && units.value == 0)
     }
 
     @Test("cS6: a try succeeds as often as there are units", arguments: SemaphoreKind.allCases)
     func tries(_ kind: SemaphoreKind) throws {
-        let units = kind.make(2)
-        #expect(units.acquire(blocking: false) && units.acquire(blocking: false))
-        #expect(!units.acquire(blocking: false))
+        let units = try kind.make(2)
+        #expect(try units.acquire(blocking: false) && units.acquire(blocking: false))
+        #expect(try !units.acquire(blocking: false))
         #expect(try !units.acquire(timeout: .milliseconds(1)))
         #expect(throws: SpoolError.self) { _ = try units.acquire(timeout: .seconds(-1)) }
-        units.release()
+        try units.release()
         #expect(try units.acquire(timeout: .zero))
     }
 
     @Test("cS7: five threads try twice each on three units", arguments: SemaphoreKind.allCases)
     func contendedTries(_ kind: SemaphoreKind) throws {
-        let units = kind.make(4)
-        units.acquire()
+        let units = try kind.make(4)
+        try units.acquire()
         let (taken, refused) = (Tally(), Tally())
         try Crew(5) { _ in
             for _ in 0..<2 {
-                if units.acquire(blocking: false) { taken.add() } else { refused.add() }
+                if try units.acquire(blocking: false) { taken.add() } else { refused.add() }
             }
         }.join()
         #expect(taken.value == 3 && refused.value == 7)
     }
 
-    @Test("cS10: withAcquired gives its unit back, nested and on throw")
-    func scoped() throws {
-        let units = BoundedSemaphore(2)
-        units.withAcquired {
+    @Test(
+        "cS10: withAcquired gives its unit back, nested and on throw",
+        arguments: SemaphoreKind.ofBound)
+    func scoped(_ kind: SemaphoreKind) throws {
+        let units = try kind.make(2)
+        try units.using {
             #expect(units.value == 1)
-            units.withAcquired { #expect(units.value == 0) }
-            #expect(throws: Oops.self) { try units.withAcquired { throw Oops() } }
+            try units.using { #expect(units.value == 0) }
+            #expect(throws: Oops.self) { try units.using { throw Oops() } }
         }
         #expect(units.value == 2)
     }
 
-    @Test("cSU1: a plain one may be released beyond its first value")
-    func unbounded() {
-        let units = Semaphore(1)
-        units.release()
-        units.release(2)
+    @Test(
+        "cSU1: a plain one may be released beyond its first value",
+        arguments: SemaphoreKind.ofEither)
+    func unbounded(_ kind: SemaphoreKind) throws {
+        let units = try kind.make(1)
+        try units.release()
+        try units.release(2)
         #expect(units.value == 4)
     }
 
@@ -116,13 +110,15 @@ enum SemaphoreKind: CaseIterable {
         #expect(said(end?.standardErrorContent, "beyond its first value"))
     }
 
-    @Test("cT13: a bounded one never holds more than its bound under threads")
-    func bound() throws {
-        let units = BoundedSemaphore(3)
+    @Test(
+        "cT13: a bounded one never holds more than its bound under threads",
+        arguments: SemaphoreKind.ofBound)
+    func bound(_ kind: SemaphoreKind) throws {
+        let units = try kind.make(3)
         let inside = Tally()
         try Crew(16) { _ in
             for _ in 0..<100 {
-                units.withAcquired {
+                try units.using {
                     inside.add()
                     inside.add(-1)
                 }
@@ -131,20 +127,21 @@ enum SemaphoreKind: CaseIterable {
         #expect(inside.peak <= 3 && units.value == 3)
     }
 
-    @Test("serves those that wait in the order in which they came")
-    func order() throws {
-        let units = Semaphore(0)
+    @Test(
+        "serves those that wait in the order in which they came", arguments: SemaphoreKind.ofEither)
+    func order(_ kind: SemaphoreKind) throws {
+        let units = try kind.make(0)
         let served = Notes<Int>()
         var threads: [Thread] = []
         for number in 0..<8 {
             threads += try Crew { _ in
-                units.acquire()
+                try units.acquire()
                 served.add(number)
             }.threads
             #expect(eventually { units.waiting == number + 1 })
         }
         for number in 0..<8 {
-            units.release()
+            try units.release()
             #expect(eventually { served.all.count == number + 1 })
         }
         #expect(served.all == Array(0..<8))
