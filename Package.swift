@@ -115,6 +115,13 @@ let package = Package(
             name: "SpoolProcessesTests",
             dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
             swiftSettings: strict),
+        .executableTarget(
+            name: "ChildRig", dependencies: ["CSpool", "SpoolProcesses", "SpoolThreads"],
+            path: "Tests/ChildRig", swiftSettings: strict),
+        .testTarget(
+            name: "ChildTests",
+            dependencies: ["CSpool", "SpoolProcesses", "SpoolThreads", "ChildRig"],
+            swiftSettings: strict),
         .testTarget(
             name: "ExampleTests",
             dependencies: ["SpoolThreads"] + tutorial.map { .init(stringLiteral: $0) },

@@ -9,6 +9,7 @@
 #include <sys/timerfd.h>
 #include <sys/types.h>
 
+#include "cspool_message.h"
 #include "cspool_process.h"
 
 /// Takes (type F_WRLCK) or drops (F_UNLCK) the lock on one byte, owned by the open file description: it ends with the
