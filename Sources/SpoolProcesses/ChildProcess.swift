@@ -15,8 +15,7 @@ public import SpoolThreads
 /// (SIGTERM, and SIGKILL after two seconds): returning from main, and exit(3), do that. A daemon ends with its parent
 /// also when that is killed; another child goes on, and sees it at ``parent``. Open stores and queues in the child,
 /// never before a fork. Safe from any thread.
-// A body runs in a forked child only; the rest is behind a monitor.
-public final class ChildProcess: @unchecked Sendable {
+public final class ChildProcess: @unchecked Sendable {  // a body runs in a forked child only
     /// For people and ps; unique unless you give one.
     public let name: String
     /// Whether it ends with its parent, and may have no children.
