@@ -38,7 +38,8 @@ struct ChildRig {
 
     static func main() throws {
         ChildProcess.serveIfAsked(
-            work, count, sleeper, fail, echo, exits, passOn, family, inspect, server, noise)
+            work, count, sleeper, fail, echo, exits, passOn, family, inspect, server, noise,
+            writer, poller, nag, slowEcho, call)
         let words = CommandLine.arguments
         let method = words.count > 2 ? StartMethod(rawValue: words[2]) : .forkServer
         guard words.count > 1, let body = cases[words[1]], let method else {

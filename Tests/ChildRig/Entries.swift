@@ -13,9 +13,9 @@ struct Order: Codable, Equatable, Sendable {
 }
 
 /// Gives back over a connection what it got.
-let work = ChildEntry("work") { (task: Task) in try task.answer.send(task.order) }
+let work = ChildEntry("work") { (errand: Errand) in try errand.answer.send(errand.order) }
 
-struct Task: Codable, Sendable {
+struct Errand: Codable, Sendable {
     let order: Order
     let answer: Connection
 }
@@ -65,13 +65,13 @@ let exits = ChildEntry("exits") { (way: String) in
 }
 
 /// A child that passes its input on to a child of its own, and waits for it.
-let passOn = ChildEntry("passOn") { (task: Task) in
-    try task.answer.send(task.order)
+let passOn = ChildEntry("passOn") { (errand: Errand) in
+    try errand.answer.send(errand.order)
     let method = ChildProcess.current.method
-    let child = ChildProcess(work, task)
+    let child = ChildProcess(work, errand)
     try check(child.method == method, "the grandchild is made as the child")
     try child.start()
-    task.answer.close()
+    errand.answer.close()
     try child.join()
     try check(child.exitStatus?.exit == 0, "the grandchild is content")
 }

@@ -9,7 +9,7 @@ let life: [String: Case] = [
     "arguments": { method in
         let pipe = try Pipe()
         let order = Order(number: -5, name: "包子")
-        let child = try started(work, Task(order: order, answer: pipe.second), method)
+        let child = try started(work, Errand(order: order, answer: pipe.second), method)
         pipe.second.close()
         try check(pipe.first.recv(Order.self) == order, "the input arrives unchanged")
         try child.join()
@@ -18,7 +18,7 @@ let life: [String: Case] = [
     "large": { method in
         let order = Order(name: String(repeating: "x", count: 5 << 20))
         let pipe = try Pipe()
-        let child = try started(work, Task(order: order, answer: pipe.second), method)
+        let child = try started(work, Errand(order: order, answer: pipe.second), method)
         try check(pipe.first.recv(Order.self) == order, "five megabytes arrive")
         try child.join()
     },

@@ -69,7 +69,7 @@ let relatives: [String: Case] = [
             forking: {
                 try ChildProcess(sleeper, pipe.second, daemon: true, method: method).start()
                 try ChildProcess(
-                    work, Task(order: Order(), answer: pipe.second), daemon: false, method: method
+                    work, Errand(order: Order(), answer: pipe.second), daemon: false, method: method
                 ).start()
                 pipe.second.close()
             })
@@ -93,7 +93,7 @@ let relatives: [String: Case] = [
     "nested": { method in
         let pipe = try Pipe()
         let order = Order(number: 7)
-        let child = try started(passOn, Task(order: order, answer: pipe.second), method)
+        let child = try started(passOn, Errand(order: order, answer: pipe.second), method)
         pipe.second.close()
         try check(
             pipe.first.recv(Order.self) == order && pipe.first.recv(Order.self) == order, "both")
