@@ -86,7 +86,8 @@ let package = Package(
             name: "FutureTests", dependencies: ["SpoolQueues", "SpoolThreads", "Futures"],
             swiftSettings: strict),
         .testTarget(
-            name: "SpoolQueuesTests", dependencies: ["SpoolQueues", "SpoolThreads", "SpoolJobs"],
+            name: "SpoolQueuesTests",
+            dependencies: ["SpoolQueues", "SpoolThreads", "SpoolProcesses", "SpoolJobs"],
             swiftSettings: strict),
         .testTarget(
             name: "SpoolJobsTests",
