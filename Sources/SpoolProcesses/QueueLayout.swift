@@ -49,8 +49,9 @@ struct QueueHeader {
 /// numbers may be too high, which costs a vain wake-up, but never too low, which would lose one.
 struct Sleepers {
     var getters: UInt32 = 0
-    var putters: UInt32 = 0
-    /// Of the putters, those that found too few bytes: any free record may be enough for any of them.
+    /// Those that found no place.
+    var forPlace: UInt32 = 0
+    /// Those that found too few bytes: any free record may be enough for any of them.
     var forBytes: UInt32 = 0
     var joiners: UInt32 = 0
 }

@@ -11,10 +11,6 @@ internal import SpoolThreads
 private import Synchronization
 
 extension RecordQueue {
-    /// How long a sleeper sleeps at most while others hold items.
-    static let shortestLook = Duration.milliseconds(20)
-    /// How long at most while nobody does.
-    static let longestLook = Duration.seconds(1)
     /// How many items are taken in a row before a look at the clock, while others hold some.
     private static let getsBetweenLooks = 16
 
@@ -86,7 +82,7 @@ extension RecordQueue {
     func lookNowAndThen() -> Bool {
         let due = nextLook.load(ordering: .relaxed)
         guard Deadline.now().nanoseconds >= due else { return false }
-        let next = Deadline(after: Self.shortestLook).nanoseconds
+        let next = Deadline(after: pace.shortest).nanoseconds
         guard nextLook.compareExchange(expected: due, desired: next, ordering: .relaxed).exchanged
         else { return false }
         return lookForDeaths()

@@ -63,7 +63,7 @@ extension RecordQueue {
         waiting.add(1, event)
         defer { waiting.add(-1, event) }
         let deadline = Deadline(after: timeout)
-        var pace = LookingPace()
+        var pace = self.pace
         while !deadline.isPast {
             if let value = try look(&sleep, true) { return value }
             doze(event, sleep, until: deadline, &pace)
@@ -72,7 +72,9 @@ extension RecordQueue {
     }
 
     /// Sleeps until an event, the deadline, or the next look for deaths, and looks then.
-    func doze(_ event: QueueEvent, _ sleep: Sleep, until deadline: Deadline, _ pace: inout LookingPace) {
+    func doze(
+        _ event: QueueEvent, _ sleep: Sleep, until deadline: Deadline, _ pace: inout LookingPace
+    ) {
         let next = min(deadline, Deadline(after: pace.interval))
         if count(event).wait(after: sleep.seen, until: next) { return }
         pace.hasLooked(othersHold: lookForDeaths())
@@ -96,9 +98,18 @@ extension RecordQueue {
 
 /// How often a sleeper looks for deaths: often while others hold items, less and less often while nobody does.
 struct LookingPace {
-    private(set) var interval = RecordQueue.shortestLook
+    /// At most so long while others hold items.
+    let shortest: Duration
+    /// At most so long while nobody does.
+    let longest: Duration
+    private(set) var interval: Duration
+
+    init(shortest: Duration = .milliseconds(20), longest: Duration = .seconds(1)) {
+        (self.shortest, self.longest) = (shortest, longest)
+        interval = shortest
+    }
 
     mutating func hasLooked(othersHold: Bool) {
-        interval = othersHold ? RecordQueue.shortestLook : min(interval * 2, RecordQueue.longestLook)
+        interval = othersHold ? shortest : min(interval * 2, longest)
     }
 }

@@ -30,10 +30,9 @@ extension RecordQueue {
 
     /// After a place became free: one putter, but all if some wait for bytes, as only one of the others is of use.
     func takePuttersForPlace() -> Int {
-        let sleepers = header.pointee.sleepers
-        guard sleepers.putters > sleepers.forBytes else { return 0 }
-        guard sleepers.forBytes == 0 else { return takePutters() }
-        header.pointee.sleepers.putters -= 1
+        guard header.pointee.sleepers.forPlace > 0 else { return 0 }
+        guard header.pointee.sleepers.forBytes == 0 else { return takePutters() }
+        header.pointee.sleepers.forPlace -= 1
         count(.freed).advance(waking: 0)
         return 1
     }
@@ -41,7 +40,7 @@ extension RecordQueue {
     func takePuttersForBytes() -> Int { header.pointee.sleepers.forBytes > 0 ? takePutters() : 0 }
 
     private func takePutters() -> Int {
-        header.pointee.sleepers.putters = 0
+        header.pointee.sleepers.forPlace = 0
         header.pointee.sleepers.forBytes = 0
         count(.freed).advance(waking: 0)
         return .max
@@ -63,11 +62,15 @@ extension RecordQueue {
     }
 
     /// Counts somebody among the sleepers, if it is not counted still and wants to sleep.
-    func enlist(_ sleep: inout Sleep, _ event: QueueEvent, forBytes: Bool, _ wants: Bool) {
+    func enlist(
+        _ sleep: inout Sleep, _ event: QueueEvent, forPlace: Bool = false, forBytes: Bool = false,
+        _ wants: Bool
+    ) {
         delist(&sleep, event)
         guard wants else { return }
-        sleep = Sleep(seen: count(event).read(), isCounted: true, forBytes: forBytes)
-        add(1, event, forBytes)
+        sleep = Sleep(
+            seen: count(event).read(), isCounted: true, forPlace: forPlace, forBytes: forBytes)
+        add(1, event, sleep)
     }
 
     /// Takes somebody off the sleepers that is not going to sleep again.
@@ -77,18 +80,18 @@ extension RecordQueue {
         guard sleep.isCounted else { return false }
         sleep.isCounted = false
         guard count(event).read() == sleep.seen else { return false }
-        add(-1, event, sleep.forBytes)
+        add(-1, event, sleep)
         return true
     }
 
-    private func add(_ number: Int32, _ event: QueueEvent, _ forBytes: Bool) {
+    private func add(_ number: Int32, _ event: QueueEvent, _ sleep: Sleep) {
         let bits = UInt32(bitPattern: number)
         switch event {
         case .arrived: header.pointee.sleepers.getters &+= bits
         case .settled: header.pointee.sleepers.joiners &+= bits
         case .freed:
-            header.pointee.sleepers.putters &+= bits
-            if forBytes { header.pointee.sleepers.forBytes &+= bits }
+            if sleep.forPlace { header.pointee.sleepers.forPlace &+= bits }
+            if sleep.forBytes { header.pointee.sleepers.forBytes &+= bits }
         }
     }
 }

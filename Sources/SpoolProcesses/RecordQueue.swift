@@ -23,6 +23,8 @@ enum QueueEvent: Int, CaseIterable {
 struct Sleep {
     var seen: UInt32 = 0
     var isCounted = false
+    /// What a putter lacks.
+    var forPlace = false
     var forBytes = false
 }
 
@@ -55,6 +57,8 @@ final class RecordQueue: @unchecked Sendable {  // everything is guarded by the 
     /// How many threads and tasks of this process wait for each event.
     let waiting = WaitingCounts()
     let nextLook = Atomic<UInt64>(0)
+    /// How long a sleeper sleeps at most.
+    var pace = LookingPace()
     /// For the rig that must notice it: what a death left is not put in order.
     var neglectsDeaths = false
 
@@ -119,7 +123,7 @@ final class RecordQueue: @unchecked Sendable {  // everything is guarded by the 
         guard hasPlace, let index = findRoom(need) else {
             // It may have been woken for a place that it has too few bytes for: that is for another.
             let woken = hasPlace ? takePuttersForPlace() : 0
-            enlist(&sleep, .freed, forBytes: hasPlace, enlists)
+            enlist(&sleep, .freed, forPlace: !hasPlace, forBytes: hasPlace, enlists)
             release()
             wake(.freed, woken)
             return false
@@ -129,7 +133,7 @@ final class RecordQueue: @unchecked Sendable {  // everything is guarded by the 
         append(index, to: &header.pointee.ready)
         header.pointee.readyCount += 1
         header.pointee.freeUnits -= need
-        delist(&sleep, .freed)
+        if delist(&sleep, .freed) { header.pointee.foundByLooking += 1 }
         let woken = takeGetter()
         release()
         wake(.arrived, woken)
@@ -144,7 +148,7 @@ final class RecordQueue: @unchecked Sendable {  // everything is guarded by the 
             throw refuse(&sleep, .arrived)
         }
         guard index != Record.none else {
-            enlist(&sleep, .arrived, forBytes: false, enlists)
+            enlist(&sleep, .arrived, enlists)
             release()
             return nil
         }
@@ -241,9 +245,9 @@ final class RecordQueue: @unchecked Sendable {  // everything is guarded by the 
         guard !isClosed else { throw refuse(&sleep, .settled) }
         let isSettled = header.pointee.readyCount == 0 && header.pointee.heldCount == 0
         if isSettled {
-            delist(&sleep, .settled)
+            if delist(&sleep, .settled) { header.pointee.foundByLooking += 1 }
         } else {
-            enlist(&sleep, .settled, forBytes: false, enlists)
+            enlist(&sleep, .settled, enlists)
         }
         release()
         return isSettled

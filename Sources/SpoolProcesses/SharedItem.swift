@@ -31,7 +31,8 @@ extension SharedItem where Self: BitwiseCopyable {
     @inlinable public init(sharedBytes: UnsafeRawBufferPointer) throws(SpoolError) {
         guard sharedBytes.count == MemoryLayout<Self>.size else {
             throw .badInput(
-                "\(sharedBytes.count) bytes are no \(Self.self), which has \(MemoryLayout<Self>.size).")
+                "\(sharedBytes.count) bytes are no \(Self.self), which has \(MemoryLayout<Self>.size)."
+            )
         }
         self = sharedBytes.loadUnaligned(as: Self.self)
     }

@@ -74,7 +74,9 @@ public final class SharedQueue<Item: SharedItem>: JoinableQueue {
     }
 
     /// As ``get(timeout:)``, and tells which delivery it is.
-    @inlinable public func getDelivery(timeout: Duration? = nil) throws(SpoolError) -> Delivery<Item> {
+    @inlinable public func getDelivery(timeout: Duration? = nil) throws(SpoolError) -> Delivery<
+        Item
+    > {
         let (item, taken) = try Self.read(take(timeout: timeout))
         return Delivery(item, taken)
     }

@@ -69,7 +69,7 @@ final class StandIn: Sendable {
 
     private func run(_ queue: RecordQueue) {
         var sleep = Sleep()
-        var pace = LookingPace()
+        var pace = queue.pace
         while waitForTasks(queue, &sleep) {
             let chances = queue.chances(event, &sleep)
             if chances > 0, !wake(upTo: chances) { queue.passOn(event) }
@@ -125,7 +125,7 @@ extension RecordQueue {
         acquire()
         defer { release() }
         // As it does not know how many bytes its tasks need, it wants to be woken for any.
-        enlist(&sleep, event, forBytes: event == .freed, true)
+        enlist(&sleep, event, forPlace: event == .freed, forBytes: event == .freed, true)
         return chances(event)
     }
 
@@ -134,8 +134,9 @@ extension RecordQueue {
         switch event {
         case .arrived: return Int(header.pointee.readyCount)
         case .freed:
-            return Int(header.pointee.limit) - min(
-                Int(header.pointee.limit), Int(header.pointee.readyCount))
+            return Int(header.pointee.limit)
+                - min(
+                    Int(header.pointee.limit), Int(header.pointee.readyCount))
         case .settled:
             return header.pointee.readyCount + header.pointee.heldCount == 0 ? .max : 0
         }
@@ -202,6 +203,8 @@ extension RecordQueue {
     private static func outcome<Value>(
         of look: () throws(SpoolError) -> Value?
     ) -> Result<Value, SpoolError>? {
-        do throws(SpoolError) { return try look().map { .success($0) } } catch { return .failure(error) }
+        do throws(SpoolError) { return try look().map { .success($0) } } catch {
+            return .failure(error)
+        }
     }
 }

@@ -27,9 +27,16 @@ enum Distance: String, CaseIterable, Sendable, CustomTestStringConvertible {
         case .queue: Subject(Queue<Int>(maxsize: maxsize))
         case .lifo: Subject(LifoQueue<Int>(maxsize: maxsize))
         case .priority: Subject(PriorityQueue<Int>(maxsize: maxsize))
-        case .shared: Subject(try SharedQueue<Int>(maxsize: maxsize))
+        case .shared: Subject(try Self.shared(maxsize))
         case .disk: Subject(try DiskQueue())
         }
+    }
+
+    /// It does not look for deaths, which would find what a lost wake-up leaves lying.
+    private static func shared(_ maxsize: Int) throws -> SharedQueue<Int> {
+        let queue = try SharedQueue<Int>(maxsize: maxsize)
+        queue.records.pace = LookingPace(shortest: .seconds(3600), longest: .seconds(3600))
+        return queue
     }
 
     /// In which order 111, 333, 222 come out.
