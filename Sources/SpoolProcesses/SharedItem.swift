@@ -5,7 +5,7 @@ public import SpoolThreads
 /// A value that can be copied into shared memory and out of it, in another process of the same program.
 ///
 /// `[UInt8]` goes as it is, `String` as UTF-8. Values without references (numbers, structs of numbers) are copied as
-/// they lie in memory: say `extension Point: SharedItem {}`.
+/// they lie in memory, Codable ones by ``BinaryEncoder``: say `extension Point: SharedItem {}`.
 public protocol SharedItem: Sendable {
     /// Runs `body` with the value's bytes, which last as long as it runs.
     /// - Throws: `badInput` when the value has no bytes, and what `body` throws.
@@ -29,12 +29,48 @@ extension SharedItem where Self: BitwiseCopyable {
     /// The value that lies in these bytes.
     /// - Throws: `badInput` when they are not as many as the value has.
     @inlinable public init(sharedBytes: UnsafeRawBufferPointer) throws(SpoolError) {
+        try self.init(copying: sharedBytes)
+    }
+
+    @inlinable init(copying sharedBytes: UnsafeRawBufferPointer) throws(SpoolError) {
         guard sharedBytes.count == MemoryLayout<Self>.size else {
             throw .badInput(
                 "\(sharedBytes.count) bytes are no \(Self.self), which has \(MemoryLayout<Self>.size)."
             )
         }
         self = sharedBytes.loadUnaligned(as: Self.self)
+    }
+}
+
+extension SharedItem where Self: Codable {
+    /// The value in the format of ``BinaryEncoder``.
+    /// - Throws: what that throws.
+    public func withSharedBytes<Value>(
+        _ body: (UnsafeRawBufferPointer) throws(SpoolError) -> Value
+    ) throws(SpoolError) -> Value {
+        try BinaryEncoder().encode(self).withSharedBytes(body)
+    }
+
+    /// The value that ``BinaryDecoder`` finds.
+    /// - Throws: what that throws.
+    public init(sharedBytes: UnsafeRawBufferPointer) throws(SpoolError) {
+        self = try BinaryDecoder().decode(Self.self, from: sharedBytes)
+    }
+}
+
+/// Copying is quicker than encoding.
+extension SharedItem where Self: BitwiseCopyable & Codable {
+    /// The value as it lies in memory.
+    @inlinable public func withSharedBytes<Value>(
+        _ body: (UnsafeRawBufferPointer) throws(SpoolError) -> Value
+    ) throws(SpoolError) -> Value {
+        try withUnsafeBytes(of: self) { bytes throws(SpoolError) in try body(bytes) }
+    }
+
+    /// The value that lies in these bytes.
+    /// - Throws: `badInput` when they are not as many as the value has.
+    @inlinable public init(sharedBytes: UnsafeRawBufferPointer) throws(SpoolError) {
+        try self.init(copying: sharedBytes)
     }
 }
 

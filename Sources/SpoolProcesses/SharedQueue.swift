@@ -159,6 +159,22 @@ public final class SharedQueue<Item: SharedItem>: JoinableQueue {
     public func lookForDeaths() { records.lookForDeaths() }
 }
 
+extension SharedQueue: Codable {
+    /// Hands the queue to another process, as an argument of a child or over a connection.
+    /// - Throws: `badInput` where what is encoded goes no way that carries descriptors.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(encoder.passDescriptor(descriptor, of: "SharedQueue"))
+    }
+
+    /// The same queue in the process that it was handed to.
+    /// - Throws: as ``init(mapping:)``, and `badInput` when no descriptor came along.
+    public convenience init(from decoder: any Decoder) throws {
+        let index = try decoder.singleValueContainer().decode(Int.self)
+        try self.init(mapping: decoder.takeDescriptor(index, of: "SharedQueue"))
+    }
+}
+
 /// An item, and how often it was handed out.
 public struct Delivery<Item: Sendable>: Sendable {
     /// What was put.
