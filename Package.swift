@@ -97,10 +97,16 @@ let package = Package(
         .executableTarget(
             name: "PowerCutRig", dependencies: ["CFaultDisk", "SpoolJobs", "SpoolThreads"],
             path: "Tests/PowerCutRig", swiftSettings: strict),
+        .target(name: "CStepper", path: "Tests/CStepper"),
+        .executableTarget(
+            name: "SharedKillRig",
+            dependencies: ["CSpool", "CStepper", "SpoolProcesses", "SpoolQueues", "SpoolThreads"],
+            path: "Tests/SharedKillRig", swiftSettings: strict),
         .testTarget(
             name: "KillTests",
             dependencies: [
                 "SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers", "PowerCutRig",
+                "SharedKillRig",
             ],
             swiftSettings: strict),
         .testTarget(

@@ -53,7 +53,7 @@ extension RecordQueue {
     /// - Returns: Whether other processes hold items.
     @discardableResult
     func lookForDeaths() -> Bool {
-        guard !neglectsDeaths else { return true }
+        guard neglect != .holders else { return true }
         let holders = others()
         for (slot, member) in holders where !lives(member) {
             acquire()

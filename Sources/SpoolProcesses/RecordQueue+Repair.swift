@@ -11,7 +11,7 @@ extension RecordQueue {
     /// Takes the lock; the queue is whole then.
     func acquire() {
         if lock.lock() == .ownerDied {
-            if !neglectsDeaths { repair() }
+            if neglect != .repair { repair() }
             lock.markConsistent()
             wakeAll()
         }

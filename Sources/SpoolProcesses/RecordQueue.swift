@@ -28,6 +28,12 @@ struct Sleep {
     var forBytes = false
 }
 
+/// What can be neglected after a death.
+enum Neglect: String {
+    case repair = "neglect-repair"
+    case holders = "neglect-holders"
+}
+
 /// A record in the hands of this process.
 struct HeldRecord {
     let index: UInt32
@@ -59,8 +65,8 @@ final class RecordQueue: @unchecked Sendable {  // everything is guarded by the 
     let nextLook = Atomic<UInt64>(0)
     /// How long a sleeper sleeps at most.
     var pace = LookingPace()
-    /// For the rig that must notice it: what a death left is not put in order.
-    var neglectsDeaths = false
+    /// What a death leaves and is not put in order: for the rig, which must notice.
+    var neglect: Neglect?
 
     /// Makes an empty queue.
     init(limit: Int, bytes: Int) throws(SpoolError) {
