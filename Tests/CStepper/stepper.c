@@ -1,6 +1,7 @@
 // stepper.c - see ptrace(2), PTRACE_SINGLESTEP.
 #include "stepper.h"
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
 
@@ -21,3 +22,5 @@ long stepper_kill(pid_t child, long instructions) {
     waitpid(child, &status, 0);
     return 0;
 }
+
+void stepper_die_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGKILL); }

@@ -9,6 +9,7 @@
 // what a death left: a rig that never went red proves nothing.
 
 import CSpool
+import CStepper
 import Glibc
 import SpoolThreads
 
@@ -75,10 +76,11 @@ enum Stamped {
     }
 }
 
-/// Forks, and runs `body` in the child, which ends with it. The rig has one thread.
+/// Forks, and runs `body` in the child, which ends with it, or with the rig. The rig has one thread.
 func forked(_ body: () -> Void) -> Int32 {
     let child = spool_fork()
     guard child == 0 else { return child }
+    stepper_die_with_parent()
     body()
     _exit(0)
 }

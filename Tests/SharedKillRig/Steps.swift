@@ -76,8 +76,10 @@ struct Steps {
                 }
             }
             let repairs = queue.records.look { $0.repairs } - before
+            let isSeen = operation.unfinished.before != operation.unfinished.after
             print(
-                "seed \(seed): \(operation) of \(length) instructions: \(kills) kills, \(committed) after its commit,"
+                "seed \(seed): \(operation) of \(length) instructions: \(kills) kills,"
+                    + (isSeen ? " \(committed) after its commit," : "")
                     + " \(repairs) deaths with the lock: always whole, 0 lost, 0 hangs")
         }
     }
