@@ -121,7 +121,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "SpoolProcessesTests",
-            dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
+            dependencies: [
+                "CSpool", "SpoolCommand", "SharedKillRig", "SpoolProcesses", "SpoolQueues",
+                "SpoolThreads",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ExampleTests",

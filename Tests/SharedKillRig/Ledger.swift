@@ -63,7 +63,9 @@ struct Ledger: @unchecked Sendable {  // touched by atomic operations only
         words + 64 + column.rawValue * Self.items + item
     }
 
-    func acknowledge(_ item: Int) { word(.acknowledged, item).pointee.store(1, ordering: .releasing) }
+    func acknowledge(_ item: Int) {
+        word(.acknowledged, item).pointee.store(1, ordering: .releasing)
+    }
     func isAcknowledged(_ item: Int) -> Bool {
         item < Self.items && word(.acknowledged, item).pointee.load(ordering: .acquiring) != 0
     }

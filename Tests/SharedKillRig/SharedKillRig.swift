@@ -19,6 +19,7 @@ import SpoolThreads
 struct SharedKillRig {
     static func main() {
         let words = CommandLine.arguments
+        if words.count > 2, words[1] == "use" { return use(Array(words[2...])) }
         guard words.count >= 4, let seed = UInt64(words[3]) else {
             fail("usage: SharedKillRig (storm KILLS | steps (every | SAMPLES)) SEED [neglect-...]")
         }
@@ -38,6 +39,10 @@ struct SharedKillRig {
             fail("\(error)")
         }
     }
+}
+
+private func use(_ words: [String]) {
+    do throws(SpoolError) { try Use(words).run() } catch { fail("\(error)") }
 }
 
 /// Prints why, and ends the rig.
