@@ -80,6 +80,10 @@ let package = Package(
             name: "FutureBenchmark", dependencies: ["SpoolThreads", "SpoolQueues"],
             path: "Benchmarks/futures/FutureBenchmark", swiftSettings: strict),
         .executableTarget(
+            name: "SharedQueueBenchmark",
+            dependencies: ["CSpool", "SpoolThreads", "SpoolProcesses"],
+            path: "Benchmarks/processes/SharedQueueBenchmark", swiftSettings: strict),
+        .executableTarget(
             name: "Futures", dependencies: ["Spool"], path: "Examples/Futures",
             swiftSettings: strict),
         .testTarget(
