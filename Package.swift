@@ -36,7 +36,8 @@ let package = Package(
         .target(
             name: "SpoolQueues", dependencies: ["CSpool", "SpoolThreads"], swiftSettings: strict),
         .target(
-            name: "SpoolProcesses", dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors"],
+            name: "SpoolProcesses",
+            dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors", "SpoolQueues"],
             swiftSettings: strict),
         .target(
             name: "SpoolJobs", dependencies: ["CSpool", "CSQLite", "Migrations", "SpoolThreads"],
@@ -79,13 +80,18 @@ let package = Package(
             name: "FutureBenchmark", dependencies: ["SpoolThreads", "SpoolQueues"],
             path: "Benchmarks/futures/FutureBenchmark", swiftSettings: strict),
         .executableTarget(
+            name: "SharedQueueBenchmark",
+            dependencies: ["CSpool", "SpoolThreads", "SpoolProcesses"],
+            path: "Benchmarks/processes/SharedQueueBenchmark", swiftSettings: strict),
+        .executableTarget(
             name: "Futures", dependencies: ["Spool"], path: "Examples/Futures",
             swiftSettings: strict),
         .testTarget(
             name: "FutureTests", dependencies: ["SpoolQueues", "SpoolThreads", "Futures"],
             swiftSettings: strict),
         .testTarget(
-            name: "SpoolQueuesTests", dependencies: ["SpoolQueues", "SpoolThreads", "SpoolJobs"],
+            name: "SpoolQueuesTests",
+            dependencies: ["SpoolQueues", "SpoolThreads", "SpoolProcesses", "SpoolJobs"],
             swiftSettings: strict),
         .testTarget(
             name: "SpoolJobsTests",
@@ -95,10 +101,16 @@ let package = Package(
         .executableTarget(
             name: "PowerCutRig", dependencies: ["CFaultDisk", "SpoolJobs", "SpoolThreads"],
             path: "Tests/PowerCutRig", swiftSettings: strict),
+        .target(name: "CStepper", path: "Tests/CStepper"),
+        .executableTarget(
+            name: "SharedKillRig",
+            dependencies: ["CSpool", "CStepper", "SpoolProcesses", "SpoolQueues", "SpoolThreads"],
+            path: "Tests/SharedKillRig", swiftSettings: strict),
         .testTarget(
             name: "KillTests",
             dependencies: [
                 "SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers", "PowerCutRig",
+                "SharedKillRig",
             ],
             swiftSettings: strict),
         .testTarget(
@@ -113,7 +125,10 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "SpoolProcessesTests",
-            dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
+            dependencies: [
+                "CSpool", "SpoolCommand", "SharedKillRig", "SpoolProcesses", "SpoolQueues",
+                "SpoolThreads",
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "ChildRig", dependencies: ["CSpool", "SpoolProcesses", "SpoolThreads"],

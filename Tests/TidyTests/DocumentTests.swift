@@ -30,6 +30,30 @@ import Testing
         }
     }
 
+    @Test("list every case of Python's suites beside the tests that are called after it")
+    func cases() {
+        var rows: [String: Substring] = [:]
+        for match in Tree.read("docs/conformance.md").matches(
+            of: #/(?m)^\| (c[A-Z]+\d+) \|.*\| (.*) \|$/#)
+        {
+            rows[String(match.1)] = match.2
+            #expect(!match.2.isEmpty, "\(match.1) has neither a test nor a reason.")
+        }
+        #expect(rows.count > 100, "docs/conformance.md lists the cases in tables.")
+        for file in Tree.files where file.isTest && !file.isTidy {
+            for literal in file.literals where literal.text.hasPrefix("c") {
+                guard let list = literal.text.prefixMatch(of: #/((c[A-Z]+\d+|[A-Z]\d+)(, )?)+:/#)
+                else { continue }
+                for match in list.0.matches(of: #/c[A-Z]+\d+/#) {
+                    #expect(
+                        rows[String(match.0)]?.contains(literal.text) ?? false,
+                        "docs/conformance.md lacks \"\(literal.text)\" at \(match.0). Run scripts/conformance."
+                    )
+                }
+            }
+        }
+    }
+
     private func resolve(_ path: String) -> String {
         var parts: [Substring] = []
         for part in path.split(separator: "/") where part != "." {

@@ -11,6 +11,7 @@
 
 #include "cspool_message.h"
 #include "cspool_process.h"
+#include "cspool_shared.h"
 
 /// Takes (type F_WRLCK) or drops (F_UNLCK) the lock on one byte, owned by the open file description: it ends with the
 /// last copy of the descriptor, however its process dies. Returns 0, or -1 with errno. See fcntl(2), F_OFD_SETLK.
