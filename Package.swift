@@ -86,13 +86,18 @@ let package = Package(
             name: "FutureBenchmark", dependencies: ["SpoolThreads", "SpoolQueues"],
             path: "Benchmarks/futures/FutureBenchmark", swiftSettings: strict),
         .executableTarget(
+            name: "SharedQueueBenchmark",
+            dependencies: ["CSpool", "SpoolThreads", "SpoolProcesses"],
+            path: "Benchmarks/processes/SharedQueueBenchmark", swiftSettings: strict),
+        .executableTarget(
             name: "Futures", dependencies: ["Spool"], path: "Examples/Futures",
             swiftSettings: strict),
         .testTarget(
             name: "FutureTests", dependencies: ["SpoolQueues", "SpoolThreads", "Futures"],
             swiftSettings: strict),
         .testTarget(
-            name: "SpoolQueuesTests", dependencies: ["SpoolQueues", "SpoolThreads", "SpoolJobs"],
+            name: "SpoolQueuesTests",
+            dependencies: ["SpoolQueues", "SpoolThreads", "SpoolProcesses", "SpoolJobs"],
             swiftSettings: strict),
         .testTarget(
             name: "SpoolJobsTests",
@@ -102,10 +107,16 @@ let package = Package(
         .executableTarget(
             name: "PowerCutRig", dependencies: ["CFaultDisk", "SpoolJobs", "SpoolThreads"],
             path: "Tests/PowerCutRig", swiftSettings: strict),
+        .target(name: "CStepper", path: "Tests/CStepper"),
+        .executableTarget(
+            name: "SharedKillRig",
+            dependencies: ["CSpool", "CStepper", "SpoolProcesses", "SpoolQueues", "SpoolThreads"],
+            path: "Tests/SharedKillRig", swiftSettings: strict),
         .testTarget(
             name: "KillTests",
             dependencies: [
                 "SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers", "PowerCutRig",
+                "SharedKillRig",
             ],
             swiftSettings: strict),
         .testTarget(
@@ -120,7 +131,17 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "SpoolProcessesTests",
-            dependencies: ["CSpool", "SpoolCommand", "SpoolProcesses", "SpoolThreads"],
+            dependencies: [
+                "CSpool", "SpoolCommand", "SharedKillRig", "SpoolProcesses", "SpoolQueues",
+                "SpoolThreads",
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "ChildRig", dependencies: ["CSpool", "SpoolProcesses", "SpoolThreads"],
+            path: "Tests/ChildRig", swiftSettings: strict),
+        .testTarget(
+            name: "ChildTests",
+            dependencies: ["CSpool", "SpoolProcesses", "SpoolThreads", "ChildRig"],
             swiftSettings: strict),
         .target(name: "CSingleStep", path: "Tests/CSingleStep"),
         .executableTarget(

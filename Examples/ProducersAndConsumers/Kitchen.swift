@@ -23,79 +23,63 @@ struct Kitchen {
 
     /// The parent forks and waits; it has one thread and opens nothing, so that it may fork at any time.
     func run() throws {
-        var eaters = [try ChildProcess.fork(eat), try ChildProcess.fork(eat)]
-        var cooks = try ChildProcess.fork(cook)
+        var eaters = [try fork(eat), try fork(eat)]
+        var cooks = try fork(cook)
         var waiter: ChildProcess?
-        while let (child, end) = ChildProcess.waitForAny() {
+        while let (child, end) = try ChildProcess.waitForAny() {
             let isDone = end.exit == 0
             if let index = eaters.firstIndex(of: child) {
-                eaters[index] = try ChildProcess.fork(eat)
+                eaters[index] = try fork(eat)
             } else if child == cooks {
                 if isDone {
-                    waiter = try ChildProcess.fork(wait)
+                    waiter = try fork(wait)
                 } else {
-                    cooks = try ChildProcess.fork(cook)
+                    cooks = try fork(cook)
                 }
             } else if child == waiter {
                 if isDone { break }
-                waiter = try ChildProcess.fork(wait)
+                waiter = try fork(wait)
             }
         }
-        for eater in eaters { eater.kill() }  // they hold nothing: every bun was eaten
+        for eater in eaters { try eater.kill() }  // they hold nothing: every bun was eaten
         print("\(buns) buns were put on the counter, and all were eaten")
+    }
+
+    /// A child that ends with its parent.
+    func fork(_ body: @escaping () throws -> Void) throws -> ChildProcess {
+        let child = ChildProcess(forking: body, daemon: true)
+        try child.start()
+        return child
     }
 
     func counter() throws -> JobQueue { try JobQueue("counter", kind: "bun", in: JobStore(path)) }
 
     /// Producers: three threads, one queue. What is on the counter already, from a run before, counts.
-    func cook() -> Int32 {
-        attempt {
-            let counter = try counter()
-            let left = Share(buns - (try counter.counts().total))
-            let atWork = Share(3)
-            let finished = Lock()
-            let changed = Condition(finished)
-            for name in ["Anna", "Bruno", "Carla"] {
-                try Thread.detach(name) {
-                    _ = attempt { while left.take() { try counter.put("a bun of \(name)'s") } }
-                    finished.withLock {
-                        _ = atWork.take()
-                        changed.notify()
-                    }
-                }
-            }
-            finished.withLock { while !atWork.isEmpty { changed.wait() } }
-            guard try counter.counts().total >= buns else { throw SpoolError.empty }
+    func cook() throws {
+        let counter = try counter()
+        let left = Share(buns - (try counter.counts().total))
+        for name in ["Anna", "Bruno", "Carla"] {
+            try Thread(name: name) {
+                while left.take() { try counter.put("a bun of \(name)'s") }
+            }.start()
         }
+        Thread.joinAll()
+        guard try counter.counts().total >= buns else { throw SpoolError.empty }
     }
 
     /// A consumer process: takes a bun, eats it, says so. What it throws would be a failure of the job, to be retried.
-    func eat() -> Int32 {
-        attempt {
-            let counter = try counter()
-            while true {
-                try counter.work { bun in
-                    guard !bun.body.bytes.isEmpty else { throw SpoolError.badInput("an empty bun") }
-                    usleep(1000)  // chewing
-                }
+    func eat() throws {
+        let counter = try counter()
+        while true {
+            try counter.work { bun in
+                guard !bun.body.bytes.isEmpty else { throw SpoolError.badInput("an empty bun") }
+                usleep(1000)  // chewing
             }
         }
     }
 
     /// Joins: returns when every bun was eaten, however often eaters died meanwhile.
-    func wait() -> Int32 {
-        attempt { _ = try counter().join() }
-    }
-
-    private func attempt(_ body: () throws -> Void) -> Int32 {
-        do {
-            try body()
-            return 0
-        } catch {
-            print("kitchen: \(error)")
-            return 1
-        }
-    }
+    func wait() throws { try counter().join() }
 }
 
 /// A number that threads count down together.
@@ -112,6 +96,4 @@ final class Share: @unchecked Sendable {  // touched with the lock held only
             return left >= 0
         }
     }
-
-    var isEmpty: Bool { lock.withLock { left <= 0 } }
 }

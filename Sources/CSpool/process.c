@@ -41,38 +41,48 @@ static _Noreturn void run_on_fresh_thread(void (*body)(void *), void *context) {
     for (;;) pause();
 }
 
+void spool_die_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
 static _Noreturn void run_adopted(
-    pid_t intermediate, const char *name, void (*body)(void *), void *context) {
+    pid_t intermediate, const char *name, int dies, void (*body)(void *), void *context) {
     spool_name_thread(name);
     // The death signal fires when a parent goes: it may be asked for only after the intermediate one has gone.
     while (getppid() == intermediate) sched_yield();
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (dies) spool_die_with_parent();
     run_on_fresh_thread(body, context);
 }
 
-int spool_fork_adopted(const char *name, void (*body)(void *), void *context) {
+pid_t spool_fork_adopted(const char *name, int dies, void (*body)(void *), void *context) {
+    static pid_t *word;
+    if (!word) {
+        void *page = mmap(NULL, sizeof *word, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED) return -errno;
+        word = page;
+    }
     pid_t intermediate = fork();
     if (intermediate < 0) return -errno;
     if (intermediate == 0) {
         pid_t me = getpid();
         pid_t child = fork();
-        if (child == 0) run_adopted(me, name, body, context);
-        _exit(child < 0 ? errno : 0);
+        if (child == 0) run_adopted(me, name, dies, body, context);
+        *word = child < 0 ? -errno : child;
+        _exit(0);
     }
     int status;
     while (waitpid(intermediate, &status, 0) < 0)
         if (errno != EINTR) return -errno;
-    if (WIFSIGNALED(status)) return -EINTR;
-    return -WEXITSTATUS(status);
+    return WIFSIGNALED(status) ? -EINTR : *word;
 }
 
-pid_t spool_fork_child(void (*body)(void *), void *context) {
+pid_t spool_fork_child(int dies, void (*body)(void *), void *context) {
     pid_t me = getpid();
     pid_t child = fork();
     if (child < 0) return -errno;
     if (child > 0) return child;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != me) _exit(125);
+    if (dies) {
+        spool_die_with_parent();
+        if (getppid() != me) _exit(125);
+    }
     run_on_fresh_thread(body, context);
 }
 
@@ -99,7 +109,11 @@ void spool_title(const char *title, int words) {
     memcpy(start, title, strnlen(title, room - 1));
 }
 
-int spool_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) ? -errno : 0; }
+int spool_become_subreaper(int on) {
+    int was = 0;
+    prctl(PR_GET_CHILD_SUBREAPER, &was, 0, 0, 0);
+    return prctl(PR_SET_CHILD_SUBREAPER, on, 0, 0, 0) ? -errno : was;
+}
 
 int spool_is_ignored(int signal) {
     struct sigaction action;
@@ -138,8 +152,8 @@ static int become_program(void *argument) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != child->parent) _exit(125);
     }
-    if (spawn->outlives) setsid();
-    else setpgid(0, 0);
+    if (spawn->group == SPOOL_OWN_SESSION) setsid();
+    if (spawn->group == SPOOL_OWN_GROUP) setpgid(0, 0);
     if (spawn->pid_word) spool_store(spawn->pid_word, getpid());
     if (spawn->directory && chdir(spawn->directory)) {
         child->error = errno;
@@ -209,6 +223,25 @@ pid_t spool_reap_any(struct spool_end *end) {
     pid_t pid = wait4(-1, &status, WNOHANG, &usage);
     if (pid > 0) describe(status, &usage, end);
     return pid < 0 ? 0 : pid;
+}
+
+int spool_process_descriptor(pid_t pid) {
+    int descriptor = (int)syscall(SYS_pidfd_open, pid, 0);
+    return descriptor < 0 ? -errno : descriptor;
+}
+
+int spool_signal_process(int descriptor, int signal) {
+    return syscall(SYS_pidfd_send_signal, descriptor, signal, NULL, 0) ? -errno : 0;
+}
+
+int spool_reap_process(int descriptor, struct spool_end *end) {
+    siginfo_t found = {0};
+    struct rusage usage;
+    // The wrapper of the C library leaves the last argument out. 3 is P_PIDFD.
+    if (syscall(SYS_waitid, 3, descriptor, &found, WEXITED | WNOHANG, &usage)) return -errno;
+    if (!found.si_pid) return 0;
+    describe(found.si_code == CLD_EXITED ? found.si_status << 8 : found.si_status, &usage, end);
+    return 1;
 }
 
 union control {

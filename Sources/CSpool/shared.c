@@ -3,9 +3,15 @@
 #include "cspool.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,4 +63,37 @@ int spool_robust_lock(pthread_mutex_t *mutex, uint64_t deadline) {
     if (deadline == UINT64_MAX) return -pthread_mutex_lock(mutex);
     struct timespec until = {deadline / 1000000000, deadline % 1000000000};
     return -pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
+}
+
+static uint32_t generation;
+
+static void count_fork(void) { generation++; }
+
+__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+
+uint32_t spool_generation(void) { return generation; }
+
+uint64_t spool_process_start(pid_t pid) {
+    char text[1024];
+    snprintf(text, sizeof text, "/proc/%d/stat", pid);
+    int file = open(text, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return 0;
+    ssize_t length = read(file, text, sizeof text - 1);
+    close(file);
+    if (length <= 0) return 0;
+    text[length] = 0;
+    // The name, field 2, may hold anything but ends with the last parenthesis.
+    char *field = strrchr(text, ')');
+    for (int number = 2; field && number < 22; number++) field = strchr(field + 1, ' ');
+    return field ? strtoull(field, NULL, 10) : 0;
+}
+
+int spool_process_lives(pid_t pid) {
+    int process = (int)syscall(SYS_pidfd_open, pid, 0);
+    // A zombie takes signals, so this is less exact.
+    if (process < 0) return errno != ESRCH && (!kill(pid, 0) || errno != ESRCH);
+    struct pollfd end = {.fd = process, .events = POLLIN};
+    int has_ended = poll(&end, 1, 0) > 0;
+    close(process);
+    return !has_ended;
 }

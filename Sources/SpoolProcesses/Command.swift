@@ -66,20 +66,34 @@ public struct Command: Hashable, Sendable {
     public func start(
         _ streams: Streams, groupWord: UnsafeMutablePointer<Int64>? = nil, outlives: Bool = false
     ) throws(Failure) -> RunningCommand {
+        let group = Int32(outlives ? SPOOL_OWN_SESSION : SPOOL_OWN_GROUP)
+        return try start(
+            streams, Ties(groupWord: groupWord, outlives: outlives, group: group))
+    }
+
+    /// How a program belongs together with who starts it.
+    struct Ties {
+        var groupWord: UnsafeMutablePointer<Int64>?
+        /// Whether it is not killed when the calling thread ends.
+        var outlives = true
+        /// Its process group and session, as `spool_start` knows them.
+        var group = Int32(SPOOL_SAME_GROUP)
+    }
+
+    func start(_ streams: Streams, _ ties: Ties) throws(Failure) -> RunningCommand {
         guard let name = program ?? words.first, !name.isEmpty else {
             throw Failure(exit: 127, reason: "command not found: ''")
         }
         let path = try resolve(name)
         do {
-            return try start(path, words, streams, groupWord, outlives)
+            return try start(path, words, streams, ties)
         } catch {
             guard case .exec(ENOEXEC) = error else { throw failure(name, error) }
         }
         // As execvp(3) does: a text without #! is a script of the shell.
         do {
             let shell = Array("/bin/sh".utf8)
-            return try start(
-                shell, [shell, path] + words.dropFirst(), streams, groupWord, outlives)
+            return try start(shell, [shell, path] + words.dropFirst(), streams, ties)
         } catch {
             throw failure(name, error)
         }
@@ -92,8 +106,7 @@ public struct Command: Hashable, Sendable {
     }
 
     private func start(
-        _ path: [UInt8], _ words: [[UInt8]], _ streams: Streams,
-        _ groupWord: UnsafeMutablePointer<Int64>?, _ outlives: Bool
+        _ path: [UInt8], _ words: [[UInt8]], _ streams: Streams, _ ties: Ties
     ) throws(StartError) -> RunningCommand {
         let arguments = CStrings(words)
         let variables = CStrings(environment)
@@ -104,8 +117,9 @@ public struct Command: Hashable, Sendable {
         spawn.envp = variables.base
         spawn.directory = directory == nil ? nil : UnsafePointer(places.pointers[1])
         (spawn.in, spawn.out, spawn.err) = (streams.input, streams.output, streams.error)
-        spawn.pid_word = groupWord
-        spawn.outlives = outlives ? 1 : 0
+        spawn.pid_word = ties.groupWord
+        spawn.outlives = ties.outlives ? 1 : 0
+        spawn.group = ties.group
         let pid = withExtendedLifetime((arguments, variables, places)) { spool_start(&spawn) }
         guard pid < 0 else { return RunningCommand(pid: pid, pidDescriptor: spawn.pidfd) }
         if spawn.failed_at_chdir != 0 { throw .directory(-pid) }
@@ -267,6 +281,18 @@ public struct ProcessEnd: Hashable, Sendable {
         peakKiB = end.peak_kib
     }
 
+    /// Takes the end of the child that a descriptor stands for; nil: it lives.
+    static func reap(process descriptor: Int32) -> ProcessEnd? {
+        var end = spool_end()
+        let found = spool_reap_process(descriptor, &end)
+        guard found != 0 else { return nil }
+        return found > 0 ? ProcessEnd(end) : taken
+    }
+
+    /// Of a process whose end other code has taken: nobody knows how it ended.
+    private static let taken = ProcessEnd(
+        spool_end(exited: 1, code: 255, user_us: 0, system_us: 0, peak_kib: 0))
+
     /// Takes one child that has ended, whichever it is; nil if none has.
     public static func reapAny() -> (pid: Int32, end: ProcessEnd)? {
         var end = spool_end()
@@ -279,6 +305,9 @@ public struct ProcessEnd: Hashable, Sendable {
         var end = spool_end()
         spool_reap(pid, &end)
     }
+
+    /// What Python calls exitcode: the status, or the signal as a negative number.
+    public var code: Int32 { exit ?? -(signal ?? 0) }
 
     /// Why it did not succeed: "exit 3", "killed by signal 9 (SIGKILL)". Nil: it did.
     public var reason: String? {

@@ -180,12 +180,12 @@ extension ForkServer {
 
     /// Returns 0 or an errno.
     private static func fork(_ cradle: Cradle) -> Int32 {
-        precondition(hasOneThread(), "the fork server has more than one thread")
+        precondition(Thread.countInKernel == 1, "the fork server has more than one thread")
         let context = Unmanaged.passUnretained(cradle).toOpaque()
         // In the child the object lives on: the frame that holds it is never left.
         let status = withExtendedLifetime(cradle) {
             spool_fork_adopted(
-                "spool consumer",
+                "spool consumer", 1,
                 { context in
                     guard let context else { _exit(71) }
                     let cradle = Unmanaged<Cradle>.fromOpaque(context).takeUnretainedValue()
@@ -195,12 +195,6 @@ extension ForkServer {
                     cradle.body(cradle.birth)
                 }, context)
         }
-        return -status
-    }
-
-    private static func hasOneThread() -> Bool {
-        var status = stat()
-        // The directory has two links and one for each thread.
-        return stat("/proc/self/task", &status) != 0 || status.st_nlink <= 3
+        return status < 0 ? -status : 0
     }
 }

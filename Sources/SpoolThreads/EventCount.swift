@@ -32,11 +32,11 @@ public struct EventCount: @unchecked Sendable {  // a pointer to an atomic word
     /// The count now; it begins again at 0 after 2^32 events.
     public func read() -> UInt32 { word.pointee.load(ordering: .acquiring) }
 
-    /// Counts one event, and wakes up to `sleepers` of those who wait.
+    /// Counts one event, and wakes up to `sleepers` of those who wait; 0 only counts.
     public func advance(waking sleepers: Int = .max) {
         word.pointee.add(1, ordering: .releasing)
         // From here on a waiter may have freed the word: only its address is used, and sleepers look again.
-        wake(sleepers)
+        if sleepers > 0 { wake(sleepers) }
     }
 
     /// Sleeps until the count is not `seen` any more. Returns false when the deadline had passed before.
@@ -59,8 +59,8 @@ public struct EventCount: @unchecked Sendable {  // a pointer to an atomic word
         return true
     }
 
-    /// Ends the sleep of up to `sleepers` threads.
-    func wake(_ sleepers: Int) {
+    /// Ends the sleep of up to `sleepers` threads, without counting: for events that were counted with a lock held.
+    public func wake(_ sleepers: Int) {
         switch reach {
         case .process: spool_futex_wake(address, Int32(clamping: sleepers))
         case .sharedMemory: spool_shared_futex_wake(address, Int32(clamping: sleepers))

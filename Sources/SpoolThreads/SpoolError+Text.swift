@@ -9,7 +9,7 @@ extension SpoolError: CustomStringConvertible {
         case .usage(let text, _), .badInput(let text, _), .timedOut(let text), .noWorker(let text):
             text
         case .tooLarge(let what, let bytes, let limit):
-            "\(what) has \(bytes) bytes, the limit is \(limit). Nothing was put."
+            "\(what) has \(bytes) bytes, the limit is \(limit)."
         case .noSuchJob(let id, let newest):
             "no job \(id)." + (newest.map { " The newest is \($0)." } ?? " There is no job yet.")
         case .noSuchQueue(let name, let nearest):
@@ -23,6 +23,7 @@ extension SpoolError: CustomStringConvertible {
         case .full: "the queue is full."
         case .shutDown: "the queue or pool is shut down."
         case .closed(let what): "the \(what) is closed."
+        case .endOfFile: "the other end of the connection is closed, and all that came was read."
         case .brokenBarrier: "the barrier is broken."
         case .system(let call, let number): "\(call): \(SpoolError.reason(number))."
         default: fileMessage
@@ -54,6 +55,7 @@ extension SpoolError: CustomStringConvertible {
         switch self {
         case .usage(_, let hint), .badInput(_, let hint), .wrongState(_, _, _, let hint): hint
         case .noStore(let path): "Create it with:  spool init \(path)"
+        case .tooLarge: "Nothing was put."
         case .storeTooNew: "Update spool; the file was not touched."
         case .storeCorrupt(let path, _):
             "The file was not touched. Look closer with:  spool check \(path)"

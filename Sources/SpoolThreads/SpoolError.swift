@@ -32,6 +32,8 @@ public enum SpoolError: Error, Equatable, Sendable {
     case shutDown
     /// What was used is closed, or was closed meanwhile; the text names it.
     case closed(String)
+    /// Nothing can come any more: whoever held the other end of a connection has closed it, or died.
+    case endOfFile
     case timedOut(String)
     case brokenBarrier
     // The system.
@@ -65,6 +67,7 @@ extension SpoolError {
         case .full: "full"
         case .shutDown: "shut_down"
         case .closed: "closed"
+        case .endOfFile: "end_of_file"
         case .timedOut: "timed_out"
         case .brokenBarrier: "broken_barrier"
         case .system: "system"
@@ -82,8 +85,8 @@ extension SpoolError {
         case .system: 71
         case .cannotCreate: 73
         case .diskFull, .inputOutput, .outcomeUnknown: 74
-        case .locked, .empty, .full, .shutDown, .closed, .claimLost, .taskDoneTooOften,
-            .brokenBarrier:
+        case .locked, .empty, .full, .shutDown, .closed, .endOfFile, .claimLost,
+            .taskDoneTooOften, .brokenBarrier:
             75
         case .readOnly: 77
         case .storeTooNew: 78

@@ -236,6 +236,13 @@ extension Thread {
     /// How many ``enumerate()`` lists.
     public static var activeCount: Int { Roll.shared.alive.count + 1 }
 
+    /// How many threads this process has for the kernel, whoever made them; 1 where /proc cannot be read.
+    public static var countInKernel: Int {
+        var status = stat()
+        // The directory has two links and one for each thread.
+        return stat("/proc/self/task", &status) == 0 ? Int(status.st_nlink) - 2 : 1
+    }
+
     /// Blocks until every thread has ended that is neither a daemon nor the current one, those too that start
     /// meanwhile.
     ///

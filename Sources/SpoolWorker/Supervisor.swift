@@ -85,7 +85,7 @@ public final class Supervisor {
     private static func takeOverProcess() throws(SpoolError) -> Int32 {
         spool_open_standard_descriptors()
         signal(SIGPIPE, SIG_IGN)
-        spool_become_subreaper()
+        spool_become_subreaper(1)
         var numbers = [SIGTERM, SIGINT, SIGQUIT, SIGCHLD]
         if spool_is_ignored(SIGHUP) == 0 { numbers.append(SIGHUP) }
         let descriptor = spool_signal_descriptor(numbers, Int32(numbers.count))

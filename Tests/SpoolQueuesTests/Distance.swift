@@ -5,6 +5,7 @@ import SpoolJobs
 import SpoolThreads
 import Testing
 
+@testable import SpoolProcesses
 @testable import SpoolQueues
 
 /// A kind of queue.
@@ -12,11 +13,12 @@ enum Distance: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case queue = "Queue"
     case lifo = "LifoQueue"
     case priority = "PriorityQueue"
+    case shared = "SharedQueue"
     case disk = "JobQueue"
 
     /// Those that have a bound and can be shut down. A durable queue has neither yet: its file outlives its
     /// handles, and a bound over processes is a matter of the store.
-    static let inMemory: [Distance] = [.queue, .lifo, .priority]
+    static let inMemory: [Distance] = [.queue, .lifo, .priority, .shared]
 
     var testDescription: String { rawValue }
 
@@ -25,14 +27,22 @@ enum Distance: String, CaseIterable, Sendable, CustomTestStringConvertible {
         case .queue: Subject(Queue<Int>(maxsize: maxsize))
         case .lifo: Subject(LifoQueue<Int>(maxsize: maxsize))
         case .priority: Subject(PriorityQueue<Int>(maxsize: maxsize))
+        case .shared: Subject(try Self.shared(maxsize))
         case .disk: Subject(try DiskQueue())
         }
+    }
+
+    /// It does not look for deaths, which would find what a lost wake-up leaves lying.
+    private static func shared(_ maxsize: Int) throws -> SharedQueue<Int> {
+        let queue = try SharedQueue<Int>(maxsize: maxsize)
+        queue.records.pace = LookingPace(shortest: .seconds(3600), longest: .seconds(3600))
+        return queue
     }
 
     /// In which order 111, 333, 222 come out.
     var order: [Int] {
         switch self {
-        case .queue, .disk: [111, 333, 222]
+        case .queue, .shared, .disk: [111, 333, 222]
         case .lifo: [222, 333, 111]
         case .priority: [111, 222, 333]
         }
@@ -55,6 +65,20 @@ struct Subject: Sendable {
         get = { try await queue.get(timeout: $0) }
         join = { try await queue.join(timeout: $0) }
         waiting = { queue.waiting(in: $0) }
+    }
+
+    init(_ queue: SharedQueue<Int>) {
+        self.queue = queue
+        put = { try await queue.put($0, timeout: $1) }
+        get = { try await queue.get(timeout: $0) }
+        join = { try await queue.join(timeout: $0) }
+        waiting = { line in
+            switch line {
+            case .getters: queue.records.waiting[.arrived]
+            case .putters: queue.records.waiting[.freed]
+            case .joiners: queue.records.waiting[.settled]
+            }
+        }
     }
 
     init(_ disk: DiskQueue) {

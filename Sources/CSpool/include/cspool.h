@@ -9,6 +9,7 @@
 #include <sys/timerfd.h>
 #include <sys/types.h>
 
+#include "cspool_message.h"
 #include "cspool_process.h"
 #include "cspool_seats.h"
 #include "cspool_shared.h"

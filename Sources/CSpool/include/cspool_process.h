@@ -12,20 +12,28 @@
 pid_t spool_fork(void);
 
 /// Forks twice, so that the new process is adopted by the nearest subreaper above the caller, and runs `body` there on
-/// a fresh thread (a forked main thread keeps the thread id that locks of the Swift runtime have cached). The process
-/// is killed when the one that adopted it dies. ps shows it as `name`, 15 bytes. `body` must not return. Only from a
-/// process with one thread.
-int spool_fork_adopted(const char *name, void (*body)(void *), void *context);
+/// a fresh thread (a forked main thread keeps the thread id that locks of the Swift runtime have cached). If it `dies`
+/// it is killed with the one that adopted it. ps shows it as `name`, 15 bytes. `body` must not return. Returns the
+/// process id, or a negated errno. Only from a process with one thread.
+pid_t spool_fork_adopted(const char *name, int dies, void (*body)(void *), void *context);
 
-/// Forks, and runs `body` in the child on a fresh thread; the child is killed when the calling thread ends. Returns the
-/// process id, or a negated errno. `body` must not return. Only from a process with one thread.
-pid_t spool_fork_child(void (*body)(void *), void *context);
+/// Forks, and runs `body` in the child on a fresh thread; if it `dies` it is killed when the calling thread ends.
+/// Returns the process id, or a negated errno. `body` must not return. Only from a process with one thread.
+pid_t spool_fork_child(int dies, void (*body)(void *), void *context);
+
+/// From now on the caller is killed when its parent dies (the thread that made it, unless it was adopted: then the
+/// whole process). See prctl(2), PR_SET_PDEATHSIG.
+void spool_die_with_parent(void);
 
 /// Writes a title over the first words of the command line that ps shows; what does not fit is cut.
 void spool_title(const char *title, int words);
 
-/// Orphans below the caller become its children. See prctl(2), PR_SET_CHILD_SUBREAPER.
-int spool_become_subreaper(void);
+/// Whether orphans below the caller become its children; returns what it was before. See prctl(2),
+/// PR_SET_CHILD_SUBREAPER.
+int spool_become_subreaper(int on);
+
+/// Where a program belongs: what a terminal sends its signals to.
+enum { SPOOL_OWN_GROUP, SPOOL_OWN_SESSION, SPOOL_SAME_GROUP };
 
 /// A program to start. `pid_word`, if not NULL, gets the process id before the program begins.
 struct spool_spawn {
@@ -35,18 +43,25 @@ struct spool_spawn {
     const char *directory;  // NULL: the caller's
     int in, out, err;       // become 0, 1, 2; nothing else is passed on
     int64_t *pid_word;
-    int outlives;           // 1: not killed when the calling thread dies; leads a session without a terminal
+    int outlives;           // 1: not killed when the calling thread dies
+    int group;              // SPOOL_OWN_GROUP and so on; a session of its own has no terminal
     int pidfd;              // out: readable when the program has ended
     int failed_at_chdir;    // out: what failed was the directory
 };
 
-/// Starts a program in a process group of its own, with default signal handlers and an empty signal mask, killed when
+/// Starts a program with default signal handlers and an empty signal mask, killed when
 /// the calling thread dies. Costs the same from a large process as from a small one (CLONE_VM | CLONE_VFORK).
 /// Returns the process id.
 pid_t spool_start(struct spool_spawn *spawn);
 
 /// Waits until a process, whoever's child it is, has ended; 1 if it has, 0 when the time is up.
 int spool_wait_gone(pid_t pid, int milliseconds);
+
+/// A descriptor that stands for a process, and is readable when it has ended. See pidfd_open(2).
+int spool_process_descriptor(pid_t pid);
+
+/// See pidfd_send_signal(2).
+int spool_signal_process(int descriptor, int signal);
 
 /// How a process ended and what it used.
 struct spool_end {
@@ -57,6 +72,9 @@ struct spool_end {
 
 /// Waits for a child and frees its id.
 int spool_reap(pid_t pid, struct spool_end *end);
+
+/// Frees the id of a child that has ended: 1. 0: it lives. -ECHILD: somebody else has waited for it.
+int spool_reap_process(int descriptor, struct spool_end *end);
 
 /// Takes one child that has ended, whichever it is; 0 if none has.
 pid_t spool_reap_any(struct spool_end *end);

@@ -20,3 +20,14 @@ int spool_robust_init(pthread_mutex_t *mutex);
 /// Takes the lock, waiting until this moment of CLOCK_MONOTONIC in nanoseconds; UINT64_MAX never comes.
 /// -EOWNERDEAD: taken, and its last owner died with it. -ETIMEDOUT: not taken.
 int spool_robust_lock(pthread_mutex_t *mutex, uint64_t deadline);
+
+/// How often this process was forked since its program began: another number is another process.
+uint32_t spool_generation(void);
+
+/// When the process began, in ticks since the system did: with its id it is a name that is never given twice. 0 when
+/// it cannot be told. See proc(5), /proc/PID/stat, field 22.
+uint64_t spool_process_start(pid_t pid);
+
+/// Whether the process still runs; one that has ended and was not reaped does not. 1 also when that cannot be told, as
+/// descriptors are short. Another process that was given its number later counts as it: compare their starts.
+int spool_process_lives(pid_t pid);

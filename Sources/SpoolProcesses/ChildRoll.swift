@@ -1,0 +1,117 @@
+// ChildRoll.swift - which children there are, what this process is itself, and that children end with it.
+//
+// Invariant: a child is on the roll from its start until its end was seen, so it is not forgotten when nobody holds
+// its object. The hook that waits at the end of the process is an atexit(3) handler, made with the first child. The
+// lock is taken around each fork: the new process finds the roll whole, and no child of its parent's on it.
+
+private import CSpool
+private import Glibc
+internal import SpoolThreads
+
+/// The children of this process.
+final class ChildRoll: @unchecked Sendable {  // its state is touched with the lock held only
+    static let shared = ChildRoll()
+
+    /// How long a daemon that was asked to end may take.
+    static let grace = Duration.seconds(2)
+
+    private struct State {
+        var children: [ObjectIdentifier: ChildProcess] = [:]
+        var own: CurrentProcess?
+        var zygote: Zygote?
+        var lastNumber = 0
+        var waitsAtExit = false
+    }
+
+    private let lock = Lock()
+    private var state = State()
+    /// Held while a child is made by the zygote, so that one waits for one answer.
+    private let asking = Lock()
+
+    private init() {
+        pthread_atfork(
+            { ChildRoll.shared.lock.acquire() }, { ChildRoll.shared.lock.release() },
+            {
+                ChildRoll.shared.lock.release()
+                ChildRoll.shared.beginAnew()
+            })
+    }
+
+    // MARK: - This process
+
+    var own: CurrentProcess {
+        lock.withLock { state.own }
+            ?? CurrentProcess(name: "MainProcess", daemon: false, method: nil, parent: nil)
+    }
+
+    func become(_ own: CurrentProcess) { lock.withLock { state.own = own } }
+
+    /// As in Python: the children of Process-1 are Process-1:1, Process-1:2 and so on.
+    func nextName() -> String {
+        lock.withLock {
+            state.lastNumber += 1
+            guard let own = state.own else { return "Process-\(state.lastNumber)" }
+            return "\(own.name):\(state.lastNumber)"
+        }
+    }
+
+    // MARK: - Children
+
+    var children: [ChildProcess] { lock.withLock { Array(state.children.values) } }
+
+    func enter(_ child: ChildProcess) {
+        let isFirst = lock.withLock {
+            state.children[ObjectIdentifier(child)] = child
+            defer { state.waitsAtExit = true }
+            return !state.waitsAtExit
+        }
+        if isFirst { atexit { ChildRoll.shared.endAll() } }
+    }
+
+    func leave(_ child: ChildProcess) {
+        let gone = lock.withLock {
+            state.children.removeValue(forKey: ObjectIdentifier(child))
+        }
+        withExtendedLifetime(gone) {}
+    }
+
+    /// At the end of the process: asks daemons to end, and makes those that do not; waits for the others.
+    func endAll() {
+        let daemons = children.filter(\.daemon)
+        for daemon in daemons { daemon.end(by: SIGTERM) }
+        let deadline = Deadline(after: Self.grace)
+        for daemon in daemons where !daemon.awaitEnd(until: deadline) {
+            daemon.end(by: SIGKILL)
+            _ = daemon.awaitEnd(until: .never)
+        }
+        while let other = children.first { _ = other.awaitEnd(until: .never) }
+    }
+
+    /// In a forked child.
+    private func beginAnew() {
+        let (strangers, zygote) = lock.withLock {
+            defer { (state.children, state.zygote, state.lastNumber) = ([:], nil, 0) }
+            return (state.children.values, state.zygote)
+        }
+        for stranger in strangers { stranger.abandon() }
+        zygote?.abandon()
+    }
+
+    // MARK: - The zygote
+
+    /// Lets the zygote make a child that gets `socket`; starts one if there is none, or it has died.
+    func fork(socket: Int32) throws(SpoolError) -> Int32 {
+        try asking.withLock { () throws(SpoolError) in
+            if let zygote = lock.withLock({ state.zygote }) {
+                if let pid = try zygote.fork(socket: socket) { return pid }
+                zygote.end()
+            }
+            let fresh = try Zygote.start()
+            lock.withLock { state.zygote = fresh }
+            guard let pid = try fresh.fork(socket: socket) else {
+                throw .noWorker("the fork server was killed as it began.")
+            }
+            return pid
+        }
+    }
+}

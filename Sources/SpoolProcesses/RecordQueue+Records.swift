@@ -1,0 +1,143 @@
+// RecordQueue+Records.swift - the records in the arena, and the lists through them. With the lock held.
+//
+// Invariant: the records fill the arena without gaps, so whoever begins at 0 finds each by the sizes. Room is found by
+// next fit; free neighbours become one on the way. What is written into a free record, the head of a split-off rest
+// included, means nothing until the word before it is committed.
+
+private import Glibc
+internal import SpoolThreads
+internal import Synchronization
+
+extension RecordQueue {
+    @inline(__always) func record(at index: UInt32) -> UnsafeMutablePointer<Record> {
+        (arena + Int(index) &* Record.unit).assumingMemoryBound(to: Record.self)
+    }
+
+    @inline(__always) func word(at index: UInt32) -> RecordWord {
+        RecordWord(bits: atom(index).pointee.load(ordering: .relaxed))
+    }
+
+    /// The one store that makes an operation happen.
+    @inline(__always) func commit(_ word: RecordWord, at index: UInt32) {
+        atom(index).pointee.store(word.bits, ordering: .releasing)
+    }
+
+    /// The word stands first in its record.
+    @inline(__always) private func atom(_ index: UInt32) -> UnsafeMutablePointer<Atomic<UInt64>> {
+        (arena + Int(index) &* Record.unit).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+
+    func bytes(of record: UnsafeMutablePointer<Record>) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(
+            start: UnsafeRawPointer(record) + Record.headSize, count: Int(record.pointee.count))
+    }
+
+    /// How many units a record of so many bytes has.
+    /// - Throws: `tooLarge` when the arena would be too small for it even if it was empty.
+    func units(for count: Int) throws(SpoolError) -> UInt32 {
+        let limit = Int(header.pointee.units) * Record.unit - Record.headSize
+        guard count <= limit else { throw .tooLarge(what: "the item", bytes: count, limit: limit) }
+        return UInt32((count + Record.headSize + Record.unit - 1) / Record.unit)
+    }
+
+    /// A free record of that size, or nil. It is free until another word is committed to it.
+    func findRoom(_ need: UInt32) -> UInt32? {
+        guard header.pointee.freeUnits >= need else { return nil }
+        let end = header.pointee.units
+        var (index, seen) = (header.pointee.cursor, UInt32(0))
+        while seen <= end {
+            if index >= end { index = 0 }
+            var size = word(at: index).units
+            if word(at: index).state == .free {
+                size = mergeFree(index, upTo: need)
+                if size >= need {
+                    if size > need { commit(.free(size - need), at: index + need) }
+                    header.pointee.cursor = index + need
+                    return index
+                }
+            }
+            seen += size
+            index += size
+        }
+        return nil
+    }
+
+    /// Makes a free record one with the free ones behind it until it is big enough. Returns its size.
+    private func mergeFree(_ index: UInt32, upTo need: UInt32) -> UInt32 {
+        let old = word(at: index).units
+        var size = old
+        while size < need, index + size < header.pointee.units {
+            let behind = word(at: index + size)
+            guard behind.state == .free else { break }
+            size += behind.units
+        }
+        if size != old { commit(.free(size), at: index) }
+        return size
+    }
+
+    /// Fills a free record. Nobody sees it before its word is committed.
+    func write(_ bytes: UnsafeRawBufferPointer, _ units: UInt32, at index: UInt32) {
+        let record = record(at: index)
+        record.pointee.number = header.pointee.nextNumber
+        header.pointee.nextNumber += 1
+        record.pointee.count = UInt32(bytes.count)
+        record.pointee.next = Record.none
+        if let address = bytes.baseAddress {
+            (UnsafeMutableRawPointer(record) + Record.headSize).copyMemory(
+                from: address, byteCount: bytes.count)
+        }
+    }
+
+    func append(_ index: UInt32, to list: inout RecordList) {
+        record(at: index).pointee.next = Record.none
+        if list.isEmpty {
+            list.first = index
+        } else {
+            record(at: list.last).pointee.next = index
+        }
+        list.last = index
+    }
+
+    /// Before the first one that was put later: given back items were put before all that nobody got yet.
+    func insertByNumber(_ index: UInt32, into list: inout RecordList) {
+        let number = record(at: index).pointee.number
+        var (previous, next) = (Record.none, list.first)
+        while next != Record.none, record(at: next).pointee.number < number {
+            (previous, next) = (next, record(at: next).pointee.next)
+        }
+        record(at: index).pointee.next = next
+        if previous == Record.none { list.first = index } else { link(previous, index) }
+        if next == Record.none { list.last = index }
+    }
+
+    func remove(_ index: UInt32, from list: inout RecordList) {
+        let next = record(at: index).pointee.next
+        if list.first == index {
+            list.first = next
+            if next == Record.none { list.last = next }
+            return
+        }
+        var previous = list.first
+        while record(at: previous).pointee.next != index {
+            previous = record(at: previous).pointee.next
+        }
+        link(previous, next)
+        if next == Record.none { list.last = previous }
+    }
+
+    private func link(_ index: UInt32, _ next: UInt32) { record(at: index).pointee.next = next }
+
+    /// Each record of the arena.
+    func forEachRecord(_ body: (UInt32, RecordWord) -> Void) {
+        var index: UInt32 = 0
+        while index < header.pointee.units {
+            let word = word(at: index)
+            let left = header.pointee.units - index
+            precondition(
+                word.units > 0 && word.units <= left && word.state != nil,
+                "a shared queue is damaged: somebody wrote into its memory")
+            body(index, word)
+            index += word.units
+        }
+    }
+}

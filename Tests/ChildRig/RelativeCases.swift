@@ -1,0 +1,194 @@
+// RelativeCases.swift - cases about parents, siblings, grandchildren, and the process that forks them.
+
+import CSpool
+import Glibc
+import SpoolProcesses
+import SpoolThreads
+
+let relatives: [String: Case] = [
+    "family": { method in
+        try check(
+            ChildProcess.parent == nil && ChildProcess.current.name == "MainProcess", "no parent")
+        chdir("/usr")
+        let pipe = try Pipe()
+        let child = try started(family, pipe.second, method, name: "Anna", daemon: false)
+        let told = try pipe.first.recv(Family.self)
+        try check(told.parent == getpid() && told.parentName == "MainProcess", "\(told)")
+        try check(told.name == "Anna" && !told.daemon && told.method == method, "\(told)")
+        try check(told.isAlive && told.directory == "/usr", "\(told)")
+        try child.kill()
+        try child.join()
+    },
+    "orphan": { method in
+        // The parent of the grandchild is killed; the test waits for the word of the grandchild.
+        let pipe = try Pipe()
+        let middle = ChildProcess(
+            forking: {
+                let child = ChildProcess(family, pipe.second, daemon: false, method: method)
+                try child.start()
+                pipe.second.close()
+                while true { pause() }
+            })
+        try middle.start()
+        pipe.second.close()
+        _ = try pipe.first.recv(Family.self)
+        try middle.kill()
+        try check(pipe.first.recv(String.self) == "gone", "the grandchild sees its parent's end")
+    },
+    "daemons": { method in
+        // As above, but a daemon ends with its parent however that dies.
+        let pipe = try Pipe(duplex: false)
+        let middle = ChildProcess(
+            forking: {
+                // Started by a thread that ends: the daemon does not end with it.
+                let starter = Thread {
+                    try ChildProcess(sleeper, pipe.second, daemon: true, method: method).start()
+                }
+                if method == .fork {
+                    try ChildProcess(sleeper, pipe.second, daemon: true, method: .fork).start()
+                } else {
+                    try starter.start()
+                    try starter.join()
+                }
+                pipe.second.close()
+                while true { pause() }
+            })
+        try middle.start()
+        pipe.second.close()
+        let daemon = try pipe.first.recv(Int32.self)
+        try check(kill(daemon, 0) == 0, "the daemon lives on without the thread that started it")
+        try check(!pipe.first.poll(timeout: .milliseconds(20)), "the daemon lives")
+        try middle.kill()
+        // It held the last copy of the sending end.
+        try check(expectError { _ = try pipe.first.recvBytes() } == .endOfFile, "the daemon ended")
+        try check(spool_wait_gone(daemon, 30_000) == 1, "the daemon ended")
+    },
+    "atExit": { method in
+        let pipe = try Pipe(duplex: false)
+        let middle = ChildProcess(
+            forking: {
+                try ChildProcess(sleeper, pipe.second, daemon: true, method: method).start()
+                try ChildProcess(
+                    work, Errand(order: Order(), answer: pipe.second), daemon: false, method: method
+                ).start()
+                pipe.second.close()
+            })
+        try middle.start()
+        pipe.second.close()
+        try middle.join()
+        try check(middle.exitStatus?.exit == 0, "the middle one ends by itself")
+        // Both have ended: the messages are here, and then the end.
+        var messages = 0
+        while case .some = try? pipe.first.recvBytes(timeout: .zero) { messages += 1 }
+        try check(messages >= 1, "the child that is no daemon was waited for")
+        try check(
+            expectError { _ = try pipe.first.recvBytes(timeout: .zero) } == .endOfFile, "all ended")
+    },
+    "daemonChildren": { method in
+        let pipe = try Pipe()
+        let child = try started(inspect, pipe.second, method, daemon: true)
+        try check(pipe.first.recv(String.self).contains("a daemon may have no children"), "refused")
+        try child.join()
+    },
+    "nested": { method in
+        let pipe = try Pipe()
+        let order = Order(number: 7)
+        let child = try started(passOn, Errand(order: order, answer: pipe.second), method)
+        pipe.second.close()
+        try check(
+            pipe.first.recv(Order.self) == order && pipe.first.recv(Order.self) == order, "both")
+        try child.join()
+        try check(child.exitStatus?.exit == 0, "\(String(describing: child.exitStatus))")
+    },
+    "siblings": { method in
+        let high = dup2(1, 250)
+        try check(fcntl(high, F_GETFD) == 0, "a descriptor that exec would hand on")
+        var counts: [Int] = []
+        var children: [ChildProcess] = []
+        for _ in 0..<8 {
+            let pipe = try Pipe()
+            children.append(try started(sleeper, pipe.second, method))
+            let answer = try Pipe()
+            let child = try started(count, answer.second, method)
+            answer.second.close()
+            counts.append(try answer.first.recv(Int.self))
+            let ids = try answer.first.recv([Int32].self)
+            try check(ids[0] != getpid() && ids[1] == child.pid, "threads of its own")
+            answer.close()
+            pipe.close()
+        }
+        // A fork has what is open here, but nothing of its siblings.
+        let isClean = method == .fork || counts[0] <= 8
+        try check(isClean && counts.last == counts.first, "descriptors in the children: \(counts)")
+        for child in children { try child.kill() }
+    },
+    "interrupted": { method in try replaced(SIGINT) },
+    "killed": { method in try replaced(SIGKILL) },
+    "stranger": { method in
+        let pipe = try Pipe()
+        let first = try started(sleeper, pipe.second, method)
+        let child = ChildProcess(
+            forking: {
+                try check(ChildProcess.active.isEmpty, "a child has no siblings")
+                let error = try expectError { try first.join() }
+                try check(error.message.contains("no child of this process"), "\(error)")
+                _ = try expectError { try first.kill() }
+            })
+        try child.start()
+        try child.join()
+        try check(child.exitStatus?.exit == 0 && first.isAlive, "the sibling is unharmed")
+        try first.kill()
+    },
+    "any": { method in
+        let pipe = try Pipe()
+        let children = try (0..<3).map { _ in try started(sleeper, pipe.second, method) }
+        for child in [2, 0, 1].map({ children[$0] }) {
+            try child.kill()
+            let found = try ChildProcess.waitForAny()
+            try check(found?.child == child && found?.end.signal == SIGKILL, "the one that ended")
+        }
+        try check(ChildProcess.waitForAny() == nil, "there is none left")
+    },
+    "names": { method in
+        let first = try started(exits, "", method)
+        try check(first.name == "Process-1" && !first.daemon, first.name)
+        try check(ChildProcess(exits, "", daemon: true).daemon, "as it was told")
+        try check(ChildProcess(exits, "").method == .forkServer, "the ordinary method")
+        let child = ChildProcess(
+            forking: {
+                let grandchild = ChildProcess(exits, "")
+                try check(grandchild.name == "Process-3:1", grandchild.name)
+            }, name: "Process-3")
+        try child.start()
+        try child.join()
+        try check(child.exitStatus?.exit == 0, "names of grandchildren")
+    },
+]
+
+/// The zygote is this process's only other child. It gets a signal; children can still be started, and live on.
+private func replaced(_ signal: Int32) throws {
+    let pipe = try Pipe()
+    let before = try started(sleeper, pipe.second, .forkServer)
+    let zygote = children().filter { $0 != before.pid }
+    try check(zygote.count == 1, "one zygote: \(zygote)")
+    kill(zygote[0], signal)
+    for _ in 0..<3 {
+        let child = try started(exits, "status", .forkServer)
+        try child.join()
+        try check(child.exitStatus?.exit == 9, "a new child after the signal")
+    }
+    try check(before.isAlive, "an old child lives on")
+    let now = children().filter { $0 != before.pid }
+    try check(now.count == 1 && (now == zygote) == (signal == SIGINT), "\(zygote) became \(now)")
+    try before.kill()
+}
+
+/// The children of this process, from /proc.
+func children() -> [Int32] {
+    guard let file = fopen("/proc/self/task/\(getpid())/children", "r") else { return [] }
+    defer { fclose(file) }
+    var text = [CChar](repeating: 0, count: 4096)
+    guard fgets(&text, Int32(text.count), file) != nil else { return [] }
+    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        .split(separator: " ").compactMap { Int32($0) }
+}
