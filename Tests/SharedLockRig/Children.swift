@@ -8,18 +8,25 @@ import Synchronization
 
 /// A forked process.
 struct Child {
+    private let process: ChildProcess
     let pid: Int32
 
     /// Forks one that exits with what `body` returns; with 99 when it throws.
     init(_ body: @escaping () throws -> Int32) throws {
-        pid = try ChildProcess.fork {
-            do {
-                return try body()
-            } catch {
-                complain("child: \(error)")
-                return 99
-            }
-        }.pid
+        process = ChildProcess(
+            forking: {
+                let status: Int32
+                do {
+                    status = try body()
+                } catch {
+                    complain("child: \(error)")
+                    status = 99
+                }
+                throw ChildExit(status)
+            }, daemon: true)
+        try process.start()
+        guard let pid = process.pid else { throw Wrong("a child that was started has no number") }
+        self.pid = pid
     }
 
     /// Forks one that has done its part when `body` returned.
@@ -36,12 +43,10 @@ struct Child {
 
     /// Waits for its end: the exit status, or minus the signal.
     func end(_ limit: Duration = patience) throws -> Int32 {
-        guard spool_wait_gone(pid, Int32(limit.nanoseconds / 1_000_000)) == 1 else {
+        guard try process.join(timeout: limit), let end = try process.exitStatus else {
             throw Wrong("process \(pid) hangs")
         }
-        var end = spool_end()
-        spool_reap(pid, &end)
-        return end.exited != 0 ? end.code : -end.code
+        return end.exit ?? -(end.signal ?? 0)
     }
 
     /// Kills it and waits until it is gone.

@@ -38,12 +38,11 @@ import SpoolThreads
     static func crowd(_ count: Int) throws {
         let lock = try SharedLock()
         try measure(count) {
-            for _ in 0..<processes {
-                _ = try ChildProcess.fork {
-                    (try? use(lock, count / processes)) == nil ? 1 : 0
-                }
+            let users = (0..<processes).map { _ in
+                ChildProcess(forking: { try use(lock, count / processes) })
             }
-            while ChildProcess.waitForAny() != nil {}
+            for user in users { try user.start() }
+            for user in users { try user.join() }
         }
     }
 
@@ -61,27 +60,27 @@ import SpoolThreads
         var times: [Int64] = []
         let (lock, ready) = (try SharedLock(), try SharedSemaphore(0))
         for _ in 0..<count {
-            let holder = try ChildProcess.fork {
-                do {
+            let holder = ChildProcess(
+                forking: {
                     try lock.acquire()
                     try ready.release()
                     while true { pause() }
-                } catch { return 1 }
-            }
+                }, daemon: true)
+            try holder.start()
+            let number = holder.pid ?? 0
             try ready.acquire()
             // The one that kills is not the one that sleeps.
             let begin = Shared.page
-            let killer = try ChildProcess.fork {
+            let killer = ChildProcess(forking: {
                 letItSleep()
                 begin.pointee = Int64(clamping: Deadline.now().nanoseconds)
-                holder.kill()
-                return 0
-            }
+                kill(number, SIGKILL)
+            })
+            try killer.start()
             try lock.acquire()
             times.append(Int64(clamping: Deadline.now().nanoseconds) - begin.pointee)
             lock.release()
-            _ = killer
-            for _ in 0..<2 { _ = ChildProcess.waitForAny() }
+            for child in [holder, killer] { try child.join() }
         }
         times.sort()
         print(
