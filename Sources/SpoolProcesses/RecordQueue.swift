@@ -54,6 +54,8 @@ final class RecordQueue: @unchecked Sendable {  // guarded by its shared lock
     let header: UnsafeMutablePointer<QueueHeader>
     let members: UnsafeMutablePointer<QueueMember>
     let arena: UnsafeMutableRawPointer
+    /// Of 64 bytes, in the arena.
+    let units: UInt32
 
     // This process's own, guarded by the lock all the same.
     var generation = spool_generation()
@@ -80,23 +82,29 @@ final class RecordQueue: @unchecked Sendable {  // guarded by its shared lock
                 "a shared queue has from \(QueueLayout.fewestBytes) to \(QueueLayout.mostBytes) bytes,"
                     + " not \(bytes).")
         }
-        let units = (bytes + Record.unit - 1) / Record.unit
-        memory = try .make(bytes: QueueLayout.arena + units * Record.unit, name: "spool-queue")
+        units = UInt32((bytes + Record.unit - 1) / Record.unit)
+        memory = try .make(
+            bytes: QueueLayout.arena + Int(units) * Record.unit, name: "spool-queue")
         (lock, header, members, arena) = Self.parts(memory)
         lock.initialize()
         for slot in 0..<QueueLayout.memberLimit { (members + slot).initialize(to: QueueMember()) }
         header.initialize(
             to: QueueHeader(
-                units: UInt32(units), limit: UInt32(clamping: limit == 0 ? .max : limit),
-                freeUnits: UInt32(units)))
-        commit(.free(UInt32(units)), at: 0)
+                units: units, limit: UInt32(clamping: limit == 0 ? .max : limit),
+                freeUnits: units))
+        commit(.free(units), at: 0)
     }
 
     /// Maps a queue that another process made.
     init(mapping descriptor: consuming Descriptor) throws(SpoolError) {
         memory = try SharedMemory(mapping: descriptor)
         (lock, header, members, arena) = Self.parts(memory)
-        guard memory.count > QueueLayout.arena, header.pointee.magic == QueueHeader.magic else {
+        // What stands here never changes.
+        let head = memory.count > QueueLayout.arena ? header.pointee : nil
+        units = head?.units ?? 0
+        guard head?.magic == QueueHeader.magic,
+            QueueLayout.arena + Int(units) * Record.unit <= memory.count
+        else {
             throw .badInput("this is not the descriptor of a shared queue of this version.")
         }
     }
