@@ -95,10 +95,14 @@ let package = Package(
         .executableTarget(
             name: "PowerCutRig", dependencies: ["CFaultDisk", "SpoolJobs", "SpoolThreads"],
             path: "Tests/PowerCutRig", swiftSettings: strict),
+        .executableTarget(
+            name: "FaultRig", dependencies: ["CFaultDisk", "CSQLite", "SpoolJobs", "SpoolThreads"],
+            path: "Tests/FaultRig", swiftSettings: strict),
         .testTarget(
             name: "KillTests",
             dependencies: [
-                "SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers", "PowerCutRig",
+                "CSQLite", "SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers",
+                "PowerCutRig", "FaultRig",
             ],
             swiftSettings: strict),
         .testTarget(
