@@ -21,6 +21,10 @@ int spool_fork_adopted(const char *name, void (*body)(void *), void *context);
 /// process id, or a negated errno. `body` must not return. Only from a process with one thread.
 pid_t spool_fork_child(void (*body)(void *), void *context);
 
+/// The words that this process was started with. Swift searches its own stack for them by /proc/self/maps and the
+/// environment's address, and has none when it is not there, or when a preloaded library has changed the environment.
+char **spool_words(int *count);
+
 /// Writes a title over the first words of the command line that ps shows; what does not fit is cut.
 void spool_title(const char *title, int words);
 
