@@ -34,7 +34,7 @@ struct ScheduleTests {
         "S, D1, D7, X1: keeps every job, gives none twice and stays sound, whoever acts at whichever call"
     )
     func isSound() throws {
-        let run = try FaultRun("schedules", points: Rounds.count(250))
+        let run = try FaultRun("schedules", points: Rounds.count(150))
         #expect(run.isGreen, "\(run.said)")
     }
 
@@ -60,7 +60,7 @@ struct ScheduleTests {
         "E, D3, D4, D5: loses nothing, does nothing by halves, says what it does not know, and goes on afterwards"
     )
     func isSound() throws {
-        let run = try FaultRun("errors", points: Rounds.count(300))
+        let run = try FaultRun("errors", points: Rounds.count(200))
         #expect(run.isGreen, "\(run.said)")
     }
 
@@ -85,7 +85,7 @@ struct ScheduleTests {
 @Suite("A store without memory", .timeLimit(.minutes(60))) struct MemoryTests {
     @Test("M, D3, D4: says so, has changed nothing, and goes on when there is some")
     func isSound() throws {
-        let run = try FaultRun("memory", points: Rounds.count(300))
+        let run = try FaultRun("memory", points: Rounds.count(200))
         #expect(run.isGreen, "\(run.said)")
     }
 

@@ -22,7 +22,7 @@ struct SystemCallTests {
     mutating func put() throws {
         let words = ["put", "--file", scratch.path, "-q", "e", "--", "true"]
         #expect(try Program("spool", words, in: scratch.directory).wait() == 0)
-        for point in try points(of: words, Rounds.count(10)) {
+        for point in try points(of: words, Rounds.count(5)) {
             let before = try Store.open(scratch.path, .existing).counts(queue: nil).total
             let (status, said) = try run(words, point)
             let store = try Store.open(scratch.path, .existing)
@@ -43,7 +43,7 @@ struct SystemCallTests {
             let words = [command[0], "--file", scratch.path] + command.dropFirst()
             let isCheck = command[0] == "check"
             let line = isCheck ? ["check", scratch.path] : words
-            for point in try points(of: line, max(1, Rounds.count(8) / 4)) {
+            for point in try points(of: line, max(1, Rounds.count(4) / 4)) {
                 _ = try run(line, point, wellEnded: [0, 1, 124])
                 let store = try Store.open(scratch.path, .existing)
                 #expect(try store.counts(queue: nil).ready == 1, "\(point)")
@@ -58,7 +58,7 @@ struct SystemCallTests {
     mutating func worker() throws {
         let words = ["work", "-j", "2", "--until-empty", "--grace", "1s", "--file", scratch.path]
         try putJobs()
-        for point in try points(of: words, Rounds.count(10)) {
+        for point in try points(of: words, Rounds.count(5)) {
             try putJobs()
             _ = try run(words, point, wellEnded: [0, 1], stopping: true)
             let drain = try Program("spool", words, in: scratch.directory)
