@@ -112,11 +112,14 @@ let package = Package(
             name: "SharedKillRig",
             dependencies: ["CSpool", "CStepper", "SpoolProcesses", "SpoolQueues", "SpoolThreads"],
             path: "Tests/SharedKillRig", swiftSettings: strict),
+        .executableTarget(
+            name: "FaultRig", dependencies: ["CFaultDisk", "CSQLite", "SpoolJobs", "SpoolThreads"],
+            path: "Tests/FaultRig", swiftSettings: strict),
         .testTarget(
             name: "KillTests",
             dependencies: [
-                "SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers", "PowerCutRig",
-                "SharedKillRig",
+                "CSQLite", "SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers",
+                "PowerCutRig", "SharedKillRig", "FaultRig",
             ],
             swiftSettings: strict),
         .testTarget(

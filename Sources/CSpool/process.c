@@ -99,6 +99,20 @@ void spool_close_elsewhere(int descriptor) {
     close(descriptor);
 }
 
+static int own_count;
+static char **own_words;
+
+// glibc hands main's arguments to constructors as well.
+__attribute__((constructor)) static void keep_words(int count, char **words) {
+    own_count = count;
+    own_words = words;
+}
+
+char **spool_words(int *count) {
+    *count = own_count;
+    return own_words;
+}
+
 void spool_title(const char *title, int words) {
     // glibc keeps the pointer to the kernel's own copy of the words, which follow each other there.
     char *start = program_invocation_name;

@@ -56,14 +56,39 @@ enum Descriptor {
 
     private static func open(_ path: String, _ flags: Int32) -> Int32 { Glibc.open(path, flags) }
 
+    private static let pieceSize = 64 << 10
+
+    /// What a regular file holds; 0 for anything else.
+    private static func size(of descriptor: Int32) -> Int {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return 0 }
+        return Int(status.st_size)
+    }
+
+    /// Makes room for `count` bytes. Swift ends the program when there is none, so the system is asked before.
+    private static func reserve(
+        _ count: Int, in bytes: inout [UInt8], for what: String
+    ) throws(SpoolError) {
+        guard count > bytes.capacity else { return }
+        let wanted = max(count, 2 * bytes.capacity)
+        guard wanted > 1 << 20 else { return bytes.reserveCapacity(wanted) }
+        guard let room = malloc(wanted + (1 << 20)) else {
+            throw .system(call: "reading \(what)", errno: ENOMEM)
+        }
+        free(room)
+        bytes.reserveCapacity(wanted)
+    }
+
     /// All of a file, or of stdin for "-".
-    /// - Throws: `.tooLarge` beyond `limit` bytes, `.badInput` when it cannot be read.
+    /// - Throws: `.tooLarge` beyond `limit` bytes, `.badInput` when it cannot be read, `.system` without memory.
     static func readAll(_ path: String, what: String, limit: Int) throws(SpoolError) -> [UInt8] {
         let descriptor = path == "-" ? 0 : try open(toRead: path)
         defer { if path != "-" { close(descriptor) } }
         var bytes: [UInt8] = []
+        try reserve(min(size(of: descriptor), limit) + pieceSize, in: &bytes, for: what)
         while true {
-            let count = read(from: descriptor, into: &bytes, atMost: 64 << 10)
+            try reserve(bytes.count + pieceSize, in: &bytes, for: what)
+            let count = read(from: descriptor, into: &bytes, atMost: pieceSize)
             guard count != 0 else { return bytes }
             guard count > 0 else {
                 throw .badInput("cannot read \(path): \(SpoolError.reason(Int32(-count))).")

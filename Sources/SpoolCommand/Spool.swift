@@ -5,6 +5,7 @@
 
 internal import ArgumentParser
 private import Glibc
+private import SpoolProcesses
 internal import SpoolThreads
 private import SpoolWorker
 
@@ -43,13 +44,7 @@ struct Spool: ParsableCommand {
 
 /// The words of the command line as the kernel gave them.
 enum RawArguments {
-    static func all() -> [[UInt8]] {
-        (1..<max(1, Int(CommandLine.argc))).compactMap { index in
-            CommandLine.unsafeArgv[index].map {
-                Array(UnsafeRawBufferPointer(start: $0, count: strlen($0)))
-            }
-        }
-    }
+    static func all() -> [[UInt8]] { Array(Command.ownWords().dropFirst()) }
 }
 
 /// One run of `spool`, from its words to its exit status.

@@ -3,6 +3,7 @@
 // One connection belongs to one thread at a time and never crosses a fork (sqlite.org/howtocorrupt.html, 2.6).
 
 private import CSQLite
+private import Glibc
 internal import SpoolThreads
 
 /// A connection. Every one has the settings that make Spool's promises true, so there is no other way to open one.
@@ -137,20 +138,15 @@ struct SQLiteFailure {
         case SQLITE_NOTADB: .notAStore(path: path, why: "is not a SQLite database")
         case SQLITE_READONLY: .readOnly(path: path)
         case SQLITE_BUSY, SQLITE_LOCKED: .locked(path: path)
-        case SQLITE_IOERR: ioError(path, doing: doing)
+        case SQLITE_NOMEM: .system(call: doing, errno: ENOMEM)
         case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_AUTH:
             .inputOutput(path: path, doing: doing, detail: text)
+        case SQLITE_IOERR where code == SQLITE_IOERR | (12 << 8):  // NOMEM
+            .system(call: doing, errno: ENOMEM)
+        case SQLITE_IOERR: .inputOutput(path: path, doing: doing, detail: text)
         case SQLITE_CONSTRAINT: .storeCorrupt(path: path, detail: text)
         default: .inputOutput(path: path, doing: doing, detail: "\(text) (SQLite \(code))")
         }
-    }
-
-    /// After a failed sync nobody knows what is on the disk: the transaction may be there after a restart.
-    private func ioError(_ path: String, doing: String) -> SpoolError {
-        let unknown = [SQLITE_IOERR | (4 << 8), SQLITE_IOERR | (5 << 8)]  // FSYNC, DIR_FSYNC
-        return unknown.contains(code)
-            ? .outcomeUnknown(path: path, doing: doing, detail: text)
-            : .inputOutput(path: path, doing: doing, detail: text)
     }
 }
 
@@ -158,6 +154,8 @@ struct SQLiteFailure {
 final class Statement {
     private let handle: OpaquePointer
     private unowned let connection: Connection
+    /// A value that could not be bound: the statement must not run without it.
+    private var unbound = SQLITE_OK
 
     fileprivate init(_ sql: StaticString, _ connection: Connection) throws(SpoolError) {
         var prepared: OpaquePointer?
@@ -177,9 +175,13 @@ final class Statement {
 
     deinit { sqlite3_finalize(handle) }
 
-    func bind(_ index: Int32, _ value: Int64) { sqlite3_bind_int64(handle, index, value) }
-    func bind(_ index: Int32, _ value: Int) { sqlite3_bind_int64(handle, index, Int64(value)) }
-    func bindNull(_ index: Int32) { sqlite3_bind_null(handle, index) }
+    func bind(_ index: Int32, _ value: Int64) {
+        note(sqlite3_bind_int64(handle, index, value))
+    }
+    func bind(_ index: Int32, _ value: Int) { bind(index, Int64(value)) }
+    func bindNull(_ index: Int32) { note(sqlite3_bind_null(handle, index)) }
+
+    private func note(_ status: Int32) { if status != SQLITE_OK { unbound = status } }
 
     func bind(_ index: Int32, _ value: Int64?) {
         if let value { bind(index, value) } else { bindNull(index) }
@@ -196,13 +198,14 @@ final class Statement {
 
     func bindText(_ index: Int32, _ bytes: UnsafeRawBufferPointer) {
         let start = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
-        _ = spool_sqlite_bind_text(handle, index, start ?? Statement.nothing, Int32(bytes.count))
+        note(spool_sqlite_bind_text(handle, index, start ?? Statement.nothing, Int32(bytes.count)))
     }
 
     func bindBlob(_ index: Int32, _ bytes: UnsafeRawBufferPointer) {
-        _ = spool_sqlite_bind_blob(
-            handle, index, bytes.baseAddress ?? UnsafeRawPointer(Statement.nothing),
-            Int32(bytes.count))
+        note(
+            spool_sqlite_bind_blob(
+                handle, index, bytes.baseAddress ?? UnsafeRawPointer(Statement.nothing),
+                Int32(bytes.count)))
     }
 
     /// A pointer for empty text and blobs: a nil one would bind NULL.
@@ -214,6 +217,10 @@ final class Statement {
 
     /// True: a row is there to be read. False: done, and reset for the next use.
     func step(_ doing: @autoclosure () -> String = "reading it") throws(SpoolError) -> Bool {
+        guard unbound == SQLITE_OK else {
+            defer { unbound = SQLITE_OK }
+            throw SQLiteFailure(unbound, nil).error(connection.path, doing: doing())
+        }
         switch sqlite3_step(handle) {
         case SQLITE_ROW: return true
         case SQLITE_DONE:
@@ -236,7 +243,7 @@ final class Statement {
         withBlob bytes: UnsafeRawBufferPointer, at index: Int32, _ doing: @autoclosure () -> String
     ) throws(SpoolError) {
         let start = bytes.baseAddress ?? UnsafeRawPointer(Statement.nothing)
-        sqlite3_bind_blob64(handle, index, start, UInt64(bytes.count), nil)
+        note(sqlite3_bind_blob64(handle, index, start, UInt64(bytes.count), nil))
         defer { bindNull(index) }
         try run(doing())
     }

@@ -32,6 +32,7 @@ public final class Store {
     private var checkpointer: Connection?
     private var bells: [Bell: File] = [:]
     private var wanted: Set<Bell> = []
+    private var isWriting = false
     private var statements = StatementTable()
     var lives: Lives?
     var places: [Place: Int64] = [:]
@@ -134,6 +135,11 @@ public final class Store {
 
     /// A statement, prepared once per store.
     func statement(_ sql: StaticString) throws(SpoolError) -> Statement {
+        if !isWriting { try endTransaction() }
+        return try prepared(sql)
+    }
+
+    private func prepared(_ sql: StaticString) throws(SpoolError) -> Statement {
         if let known = statements[sql] { return known }
         let made = try connection.prepare(sql)
         statements[sql] = made
@@ -143,27 +149,60 @@ public final class Store {
     // MARK: - Transactions
 
     /// Runs `body` in one durable transaction; an error undoes it all. Inside another one it becomes a part of it.
+    /// - Throws: What `body` throws; `outcomeUnknown` when nobody can tell whether the commit happened.
     func write<Value>(
         _ doing: String, _ body: () throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
         precondition(process == getpid(), "a store does not cross a fork: open it in the child")
-        guard connection.isAutocommit else { return try body() }
+        guard !isWriting else { return try body() }
         guard let gate else { throw .readOnly(path: files.database) }
-        defer { ringAll() }
+        isWriting = true
+        defer {
+            isWriting = false
+            ringAll()
+        }
         try gate.enter()
         defer { gate.leave() }
+        try endTransaction()
         try statement("BEGIN IMMEDIATE").run(doing)
         do throws(SpoolError) {
             let value = try body()
-            try statement("COMMIT").run(doing)
+            try commit(doing)
             checkpointIfLong()
             return value
         } catch {
             places.removeAll()
-            // A failed COMMIT may have rolled back already. The first error says more than this one could.
-            if !connection.isAutocommit { try? connection.execute("ROLLBACK") }
+            wanted.removeAll(keepingCapacity: true)
+            // One that cannot be undone now is undone before the next one begins. The first error says more.
+            try? endTransaction()
             throw error
         }
+    }
+
+    /// One that could not be undone when it failed (no memory) would swallow the next one, and show its rows
+    /// to readers.
+    private func endTransaction() throws(SpoolError) {
+        guard !connection.isAutocommit else { return }
+        try prepared("ROLLBACK").run("undoing a transaction")
+    }
+
+    /// A COMMIT that failed did not happen for anybody who has the file open. But its pages may stand in the
+    /// log, whole: a crash would make them count. A small commit in their place makes it certain that they
+    /// never do.
+    private func commit(_ doing: String) throws(SpoolError) {
+        do throws(SpoolError) {
+            try statement("COMMIT").run(doing)
+        } catch {
+            // Of a full disk SQLite knows that the last page did not fit.
+            if case .diskFull = error { throw error }
+            guard (try? takeBack()) == nil else { throw error }
+            throw .outcomeUnknown(path: files.database, doing: doing, detail: error.reason)
+        }
+    }
+
+    private func takeBack() throws(SpoolError) {
+        try endTransaction()
+        try restartLog()
     }
 
     /// While a worker lives, short logs are left to its quiet moments: a checkpoint takes as long as

@@ -157,6 +157,15 @@ extension Command {
     private static let defaultPath = Array("/usr/local/bin:/usr/bin:/bin".utf8)
     private static let slash = UInt8(ascii: "/")
 
+    /// The words that this process was started with, the program's name first.
+    public static func ownWords() -> [[UInt8]] {
+        var count: Int32 = 0
+        let words = spool_words(&count)
+        return (0..<Int(count)).compactMap { index in
+            words?[index].map { Array(UnsafeRawBufferPointer(start: $0, count: strlen($0))) }
+        }
+    }
+
     /// The variables of this process, `NAME=value` each, byte for byte.
     public static func currentEnvironment() -> [[UInt8]] {
         var variables: [[UInt8]] = []

@@ -135,9 +135,9 @@ extension ForkServer {
     ///
     /// Call it first of all, while there is one thread and nothing is open.
     public static func serveIfAsked(
-        arguments: [String] = CommandLine.arguments, _ body: @escaping @Sendable (Birth) -> Never
+        arguments: [[UInt8]] = Command.ownWords(), _ body: @escaping @Sendable (Birth) -> Never
     ) {
-        guard arguments.dropFirst().first == argument else { return }
+        guard arguments.dropFirst().first == Array(argument.utf8) else { return }
         spool_reset_signals()
         spool_name_thread("spool forks")
         let socket = fcntl(0, F_DUPFD_CLOEXEC, 3)

@@ -73,6 +73,17 @@ extension SpoolError: CustomStringConvertible {
     /// The sentence, and the way out.
     public var description: String { hint.map { "\(message) \($0)" } ?? message }
 
+    /// What the system said, without a sentence around it.
+    public var reason: String {
+        switch self {
+        case .inputOutput(_, _, let detail), .outcomeUnknown(_, _, let detail),
+            .storeCorrupt(_, let detail):
+            detail
+        case .system(_, let number): SpoolError.reason(number)
+        default: code
+        }
+    }
+
     /// The C library's words for an errno.
     public static func reason(_ number: Int32) -> String {
         var buffer = [CChar](repeating: 0, count: 256)

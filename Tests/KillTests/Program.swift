@@ -97,6 +97,11 @@ enum Rounds {
     static func count(_ few: Int) -> Int {
         ProcessInfo.processInfo.environment["SPOOL_ROUNDS"].flatMap(Int.init) ?? few
     }
+
+    /// What a rig draws its luck from: SPOOL_SEED, to have a run again, or any number.
+    static let seed =
+        ProcessInfo.processInfo.environment["SPOOL_SEED"].flatMap(UInt64.init)
+        ?? UInt64.random(in: 1...UInt64.max)
 }
 
 /// Lets time pass while something else runs; a rig strikes at random instants.

@@ -10,7 +10,7 @@ import Testing
 
 @Suite("spool work under SIGKILL", .timeLimit(.minutes(10))) struct WorkerKillTests {
     let scratch: Scratch
-    let seed = UInt64.random(in: 0...UInt64.max)
+    let seed = Rounds.seed
 
     init() throws { scratch = try Scratch() }
 
@@ -288,8 +288,10 @@ struct Journal {
 
 enum WaitFor {
     /// Looks until it holds, at most a minute.
-    static func condition(_ holds: () throws -> Bool) rethrows -> Bool {
-        let deadline = Deadline(after: .seconds(60))
+    static func condition(
+        atMost limit: Duration = .seconds(60), _ holds: () throws -> Bool
+    ) rethrows -> Bool {
+        let deadline = Deadline(after: limit)
         while try !holds() {
             guard !deadline.isPast else { return false }
             Pause.briefly(upTo: .milliseconds(5))

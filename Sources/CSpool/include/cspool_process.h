@@ -25,6 +25,10 @@ pid_t spool_fork_child(int dies, void (*body)(void *), void *context);
 /// whole process). See prctl(2), PR_SET_PDEATHSIG.
 void spool_die_with_parent(void);
 
+/// The words that this process was started with. Swift searches its own stack for them by /proc/self/maps and the
+/// environment's address, and has none when it is not there, or when a preloaded library has changed the environment.
+char **spool_words(int *count);
+
 /// Writes a title over the first words of the command line that ps shows; what does not fit is cut.
 void spool_title(const char *title, int words);
 
