@@ -3,6 +3,7 @@
 // Waits and time-outs use Deadline (CLOCK_MONOTONIC: a set clock cannot stretch them); what is stored or shown is
 // UnixTime (CLOCK_REALTIME). Everything that decides takes its time as a parameter.
 
+private import CSpool  // has a timespec too: the compiler takes either one
 private import Glibc
 
 /// A moment on the wall clock: microseconds since 1970-01-01 00:00 UTC.
