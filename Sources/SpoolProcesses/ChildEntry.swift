@@ -40,6 +40,12 @@ public struct ChildEntry<Input: Codable & Sendable, Output: Sendable>: Sendable 
         self.init(name) { (_: NoInput) in try body() }
     }
 
+    /// An entry that needs no input and gives something back.
+    public init(_ name: String, _ body: @escaping @Sendable () throws -> Output)
+    where Input == NoInput, Output: Codable {
+        self.init(name) { (_: NoInput) in try body() }
+    }
+
     /// What a process does that was asked for this entry.
     var registered: RegisteredEntry {
         RegisteredEntry(name: name) { [body, encode] bytes, passed in

@@ -34,6 +34,8 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
     private var running: [UInt64: Submitted] = [:]
     /// Begun, but the queue of calls had no room for it.
     private var held: Submitted?
+    /// Answered, and being told: no process is needed for them any more.
+    private var finishing = 0
     private var workers: [Int32: ChildProcess] = [:]
     private var beingMade = 0
     private var lastNumber: UInt64 = 0
@@ -253,15 +255,16 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
     private func take(_ answer: PoolAnswer) {
         let task = lock.withLock {
             fruitless = 0
-            return running[answer.number]
+            finishing += 1
+            return running.removeValue(forKey: answer.number)
         }
         switch answer.content {
         case .results(let results): task?.finish(.success(results))
         case .died: task?.finish(.failure(.noWorker("the process that ran the task has died.")))
         case .broken(let error):
-            return fail(.noWorker("the initializer of the pool has thrown: \(error)"))
+            fail(.noWorker("the initializer of the pool has thrown: \(error)"))
         }
-        lock.withLock { running[answer.number] = nil }
+        lock.withLock { finishing -= 1 }
         handOut()
     }
 
@@ -312,7 +315,7 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
 
     /// With the lock held.
     private func endIfDone() {
-        guard isShutDown, !isEnding, unfinished == 0 else { return }
+        guard isShutDown, !isEnding, unfinished + finishing == 0 else { return }
         isEnding = true
         worker.calls.shutdown()
         closeIfGone()

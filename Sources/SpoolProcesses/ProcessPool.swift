@@ -164,7 +164,8 @@ public final class ProcessPool: Sendable {
                                 .mapError(PoolFailure.local)
                         }
                     }
-                    try? future.setResult(try gather(results))
+                    let value = try gather(results)
+                    try? future.setResult(value)
                 } catch {
                     try? future.setException(PoolFailure.bare(error))
                 }
