@@ -19,6 +19,9 @@ let pools: [String: Case] = [
             pool.workers.isEmpty && spool_wait_gone(first, 0) == 1, "the processes have ended")
         try check(expectError { try pool.submit(whoami) } == .shutDown, "it takes no more")
         pool.shutdown()
+        var escaped: ProcessPool?
+        try ProcessPool.with(maxWorkers: 1) { escaped = $0 }
+        _ = try expectError { try escaped?.submit(whoami) }
     },
     "map": { method in
         let pool = try ProcessPool(maxWorkers: 3, method: method)
@@ -132,15 +135,19 @@ let pools: [String: Case] = [
         let pool = try ProcessPool(maxWorkers: 3, method: method)
         let listener = try Listener()
         let futures = try (0..<45).map { _ in try pool.submit(gate, listener.address) }
-        var pids: Set<Int32> = []
-        for _ in futures {
-            let connection = try listener.accept(timeout: .seconds(30))
-            pids.insert(try connection.recv())
-            try check(pool.workers.count <= 3, "no more than allowed")
-            try connection.sendBytes([])
+        // Three wait at the gate, and nobody else comes until one of them may go on.
+        var atGate = try (0..<3).map { _ in try listener.accept(timeout: .seconds(30)) }
+        let pids = Set(try atGate.map { try $0.recv(Int32.self) })
+        try check(pids.count == 3 && Set(pool.workers) == pids, "\(pids) of \(pool.workers)")
+        for _ in 3..<45 {
+            try atGate.removeFirst().sendBytes([])
+            let next = try listener.accept(timeout: .seconds(30))
+            try check(pids.contains(next.recv(Int32.self)), "no more than these three")
+            atGate.append(next)
         }
+        for connection in atGate { try connection.sendBytes([]) }
         for future in futures { _ = try future.result() }
-        try check(pids.count <= 3 && Set(pool.workers) == pids, "\(pids)")
+        try check(Set(pool.workers) == pids, "no more than these three")
         pool.shutdown()
     },
     "lifetime": { method in

@@ -11,7 +11,7 @@ import Testing
     }
 
     @Test(
-        "cPO1, cPO8, cFP7, cFS13: gives values back, reuses idle processes, and ends them",
+        "cPO1, cPO8, cPO15, cFP7, cFS13: gives values back, reuses idle processes, and ends them",
         arguments: methods)
     func submit(_ method: StartMethod) throws { try run("submit", method) }
 
