@@ -65,13 +65,11 @@ int spool_robust_lock(pthread_mutex_t *mutex, uint64_t deadline) {
     return -pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
 }
 
-static uint32_t generation;
+uint32_t spool_fork_count;
 
-static void count_fork(void) { generation++; }
+static void count_fork(void) { spool_fork_count++; }
 
 __attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
-
-uint32_t spool_generation(void) { return generation; }
 
 uint64_t spool_process_start(pid_t pid) {
     char text[1024];

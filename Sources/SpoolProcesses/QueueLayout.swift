@@ -1,12 +1,13 @@
 // QueueLayout.swift - how a shared queue lies in memory, and which of its words are the truth.
 //
-//     0     the robust lock      64  QueueHeader      1024, 1152, 1280  the words of the event counts
+//     0     the robust lock, a hint      64  QueueHeader      1024, 1152, 1280  the words of the event counts
 //     4096  the members: processes that hold, or held, items        then the arena: records, one after the other
 //
-// THE RULE: the word at the head of a record (its size, its state, who holds it, how often it was delivered) is the only
-// authority about it, and every operation has ONE commit: an atomic store of that word. Everything else in the header, the
-// lists through the records and the members' counts follows from the words, and is made anew from them when a process
-// died with the lock (QueueMemory+Repair.swift). So a death at any instruction comes either before or after the commit.
+// THE RULE: the word at the head of a record (its size, its state, who holds it, how often it was delivered) is the
+// only authority about it, and every operation has ONE commit: an atomic store of that word. Everything else in the
+// header, the lists through the records and the members' counts follows from the words, and is made anew from them
+// when a process died with the lock (RecordQueue+Repair.swift). So a death at any instruction comes either before or
+// after the commit.
 
 internal import SpoolThreads
 internal import Synchronization
@@ -14,7 +15,8 @@ internal import Synchronization
 /// What stands once in a queue's memory. Everything changes with the lock held only.
 struct QueueHeader {
     static let magic: UInt64 = 0x0131_5155_4555_4551  // another one for another layout
-    var magic = QueueHeader.magic
+
+    // One line of the cache holds what every verb touches.
     /// Of 64 bytes, in the arena.
     let units: UInt32
     /// Ready items before put waits.
@@ -36,6 +38,8 @@ struct QueueHeader {
 
     // Who sleeps: never fewer than really do.
     var sleepers = Sleepers()
+
+    var magic = QueueHeader.magic
 
     // Counted for people and tests.
     var repairs: UInt64 = 0
@@ -130,6 +134,8 @@ struct RecordWord: Equatable {
 
 /// Where things are, and how big they may be.
 enum QueueLayout {
+    /// A word in the line of the lock: how many items are ready, for a look without the lock.
+    static let hint = 48
     static let header = 64
     static let arrived = 1024
     static let freed = 1152

@@ -1,9 +1,10 @@
 // RecordQueue+Members.swift - who holds items, and how it is noticed that it died.
 //
-// A process becomes a member with its first get: its id and its start stand in its slot. No supervisor has to look after
-// them: whoever waits looks at those who hold items, at least every 20 ms while there are any (every second else, for
-// those that were woken and died before they could take what they were woken for), and whoever does not wait looks now
-// and then. A process counts as dead when its pidfd says so or its id belongs to a process that began at another time.
+// A process becomes a member with its first get: its id and its start stand in its slot. No supervisor has to look
+// after them: whoever waits looks at those who hold items, at least every 20 ms while there are any (every second
+// else, for those that were woken and died before they could take what they were woken for), and whoever does not wait
+// looks now and then. A process counts as dead when its pidfd says so or its id belongs to a process that began at
+// another time.
 
 private import CSpool
 private import Glibc
@@ -12,7 +13,7 @@ private import Synchronization
 
 extension RecordQueue {
     /// How many items are taken in a row before a look at the clock, while others hold some.
-    private static let getsBetweenLooks = 16
+    static let getsBetweenLooks = 16
 
     /// The slot of this process; takes one. With the lock held, which is released when it throws.
     func memberSlot() throws(SpoolError) -> Int {
@@ -36,26 +37,29 @@ extension RecordQueue {
     }
 
     private func slotOfADeadOne() -> Int? {
-        for slot in 0..<QueueLayout.memberLimit where !lives(members[slot]) {
+        for slot in 0..<QueueLayout.memberLimit where !lives(members[slot], thoroughly: true) {
             giveBackAll(of: slot)
             members[slot].pid = 0
         }
+        wakeAll()
         return freeSlot()
     }
 
-    private func lives(_ member: QueueMember) -> Bool {
+    private func lives(_ member: QueueMember, thoroughly: Bool) -> Bool {
         guard spool_process_lives(member.pid) == 1 else { return false }
+        guard thoroughly else { return true }
         let start = spool_process_start(member.pid)
         return start == 0 || member.start == 0 || start == member.start
     }
 
     /// Gives back what the dead held, and wakes those who can use it.
+    /// - Parameter thoroughly: Also compares when the processes began, which costs a file to be read for each.
     /// - Returns: Whether other processes hold items.
     @discardableResult
-    func lookForDeaths() -> Bool {
+    func lookForDeaths(thoroughly: Bool = true) -> Bool {
         guard neglect != .holders else { return true }
         let holders = others()
-        for (slot, member) in holders where !lives(member) {
+        for (slot, member) in holders where !lives(member, thoroughly: thoroughly) {
             acquire()
             if members[slot].pid == member.pid, members[slot].start == member.start {
                 giveBackAll(of: slot)
@@ -86,11 +90,5 @@ extension RecordQueue {
         guard nextLook.compareExchange(expected: due, desired: next, ordering: .relaxed).exchanged
         else { return false }
         return lookForDeaths()
-    }
-
-    /// After an item was taken: a queue that is never empty has nobody that waits.
-    func lookAfterGet() {
-        // Read without the lock: a hint is enough, and a torn one only looks too early or late.
-        if gets % Self.getsBetweenLooks == 0, header.pointee.heldCount > 1 { lookNowAndThen() }
     }
 }

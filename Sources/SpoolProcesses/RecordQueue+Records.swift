@@ -35,7 +35,7 @@ extension RecordQueue {
     /// How many units a record of so many bytes has.
     /// - Throws: `tooLarge` when the arena would be too small for it even if it was empty.
     func units(for count: Int) throws(SpoolError) -> UInt32 {
-        let limit = Int(header.pointee.units) * Record.unit - Record.headSize
+        let limit = Int(units) * Record.unit - Record.headSize
         guard count <= limit else { throw .tooLarge(what: "the item", bytes: count, limit: limit) }
         return UInt32((count + Record.headSize + Record.unit - 1) / Record.unit)
     }
@@ -43,7 +43,7 @@ extension RecordQueue {
     /// A free record of that size, or nil. It is free until another word is committed to it.
     func findRoom(_ need: UInt32) -> UInt32? {
         guard header.pointee.freeUnits >= need else { return nil }
-        let end = header.pointee.units
+        let end = units
         var (index, seen) = (header.pointee.cursor, UInt32(0))
         while seen <= end {
             if index >= end { index = 0 }
@@ -66,7 +66,7 @@ extension RecordQueue {
     private func mergeFree(_ index: UInt32, upTo need: UInt32) -> UInt32 {
         let old = word(at: index).units
         var size = old
-        while size < need, index + size < header.pointee.units {
+        while size < need, index + size < units {
             let behind = word(at: index + size)
             guard behind.state == .free else { break }
             size += behind.units
@@ -130,9 +130,9 @@ extension RecordQueue {
     /// Each record of the arena.
     func forEachRecord(_ body: (UInt32, RecordWord) -> Void) {
         var index: UInt32 = 0
-        while index < header.pointee.units {
+        while index < units {
             let word = word(at: index)
-            let left = header.pointee.units - index
+            let left = units - index
             precondition(
                 word.units > 0 && word.units <= left && word.state != nil,
                 "a shared queue is damaged: somebody wrote into its memory")

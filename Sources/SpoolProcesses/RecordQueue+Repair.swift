@@ -10,7 +10,7 @@ internal import SpoolThreads
 extension RecordQueue {
     /// Takes the lock; the queue is whole then.
     func acquire() {
-        if lock.lock() == .ownerDied {
+        if lock.lockQuickly() == .ownerDied {
             if neglect != .repair { repair() }
             lock.markConsistent()
             wakeAll()

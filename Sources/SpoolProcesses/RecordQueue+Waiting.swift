@@ -4,8 +4,8 @@
 // that was woken may die before it looks, and nobody else knows that it was woken.
 
 private import CSpool
-private import Glibc
 internal import SpoolThreads
+internal import Synchronization
 
 extension RecordQueue {
     /// Puts a record, waiting while there is no room.
@@ -25,7 +25,7 @@ extension RecordQueue {
         var sleep = Sleep()
         var taken = try tryGet(&sleep, enlists: false)
         if taken == nil, timeout != .zero {
-            spin { spool_load_word(readyCount) > 0 }
+            spin { hint.pointee.load(ordering: .relaxed) > 0 }
         }
         if taken == nil {
             taken = try wait(.arrived, timeout) { (sleep, enlists) throws(SpoolError) in
@@ -33,7 +33,7 @@ extension RecordQueue {
             }
         }
         guard let taken else { throw .empty }
-        lookAfterGet()
+        if taken.isTimeToLook { lookNowAndThen() }
         return taken
     }
 
@@ -77,7 +77,7 @@ extension RecordQueue {
     ) {
         let next = min(deadline, Deadline(after: pace.interval))
         if count(event).wait(after: sleep.seen, until: next) { return }
-        pace.hasLooked(othersHold: lookForDeaths())
+        pace.hasLooked(othersHold: lookForDeaths(thoroughly: pace.isThorough))
     }
 
     /// Items are there for moments only: a short look saves many a sleep and the wake-up of it.
@@ -85,14 +85,11 @@ extension RecordQueue {
         for _ in 0..<Self.spins where !holds() { spool_relax() }
     }
 
-    private static let spins = sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1 ? 100 : 0
+    private static let spins = spool_usable_cores() > 1 ? 50 : 0
 
-    /// Read without the lock: a hint.
-    private var readyCount: UnsafeMutablePointer<UInt32> {
-        guard let offset = MemoryLayout<QueueHeader>.offset(of: \.readyCount) else {
-            preconditionFailure("a stored property has an offset")
-        }
-        return (UnsafeMutableRawPointer(header) + offset).assumingMemoryBound(to: UInt32.self)
+    /// Read without the lock.
+    var hint: UnsafeMutablePointer<Atomic<UInt32>> {
+        (memory.base + QueueLayout.hint).assumingMemoryBound(to: Atomic<UInt32>.self)
     }
 }
 
@@ -103,6 +100,9 @@ struct LookingPace {
     /// At most so long while nobody does.
     let longest: Duration
     private(set) var interval: Duration
+    private var looks = 0
+    /// Numbers of processes are given again late: a look in 16 is enough for that.
+    var isThorough: Bool { looks % 16 == 15 }
 
     init(shortest: Duration = .milliseconds(20), longest: Duration = .seconds(1)) {
         (self.shortest, self.longest) = (shortest, longest)
@@ -110,6 +110,7 @@ struct LookingPace {
     }
 
     mutating func hasLooked(othersHold: Bool) {
+        looks += 1
         interval = othersHold ? shortest : min(interval * 2, longest)
     }
 }

@@ -1,7 +1,7 @@
 // RecordQueue+Waking.swift - who sleeps, and who is woken. With the lock held, but for `wake`.
 //
-// One sleeper is woken per item and per place; all of them for what anybody may be able to use: free bytes, of which each
-// needs another number, and the end of the work. Events are counted with the lock held and their sleepers woken
+// One sleeper is woken per item and per place; all of them for what anybody may be able to use: free bytes, of which
+// each needs another number, and the end of the work. Events are counted with the lock held and their sleepers woken
 // without it: see `Sleepers`.
 
 internal import SpoolThreads

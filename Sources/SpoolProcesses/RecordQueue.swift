@@ -1,8 +1,8 @@
 // RecordQueue.swift - a joinable queue of byte records in shared memory: its verbs, without waiting.
 //
-// One robust lock guards everything but bytes that are held. How it lies in memory, and the rule by which a death at any
-// instruction leaves it whole, stand in QueueLayout.swift. A verb finds, writes what nobody sees yet, commits by one
-// store, and brings up to date what follows from the records; then it releases the lock and wakes.
+// One robust lock guards everything but bytes that are held. How it lies in memory, and the rule by which a death at
+// any instruction leaves it whole, stand in QueueLayout.swift. A verb finds, writes what nobody sees yet, commits by
+// one store, and brings up to date what follows from the records; then it releases the lock and wakes.
 
 private import CSpool
 private import Glibc
@@ -35,23 +35,27 @@ enum Neglect: String {
 }
 
 /// A record in the hands of this process.
-struct HeldRecord {
+@usableFromInline struct HeldRecord {
     let index: UInt32
     /// Which item it is: with `deliveries`, a name that is never given twice.
     let number: UInt64
     /// How often it was handed out, this time included.
     let deliveries: Int
+    /// Whether this process should look for deaths: see ``RecordQueue/lookNowAndThen()``.
+    let isTimeToLook: Bool
     /// In shared memory, and nobody else's while it is held.
-    let bytes: UnsafeRawBufferPointer
+    @usableFromInline let bytes: UnsafeRawBufferPointer
 }
 
 /// The queue beneath a ``SharedQueue``. Safe from any thread of any process that has mapped it.
-final class RecordQueue: @unchecked Sendable {  // everything is guarded by the lock in shared memory
+final class RecordQueue: @unchecked Sendable {  // guarded by its shared lock
     let memory: SharedMemory
     let lock: RobustMutex
     let header: UnsafeMutablePointer<QueueHeader>
     let members: UnsafeMutablePointer<QueueMember>
     let arena: UnsafeMutableRawPointer
+    /// Of 64 bytes, in the arena.
+    let units: UInt32
 
     // This process's own, guarded by the lock all the same.
     var generation = spool_generation()
@@ -78,23 +82,29 @@ final class RecordQueue: @unchecked Sendable {  // everything is guarded by the 
                 "a shared queue has from \(QueueLayout.fewestBytes) to \(QueueLayout.mostBytes) bytes,"
                     + " not \(bytes).")
         }
-        let units = (bytes + Record.unit - 1) / Record.unit
-        memory = try .make(bytes: QueueLayout.arena + units * Record.unit, name: "spool-queue")
+        units = UInt32((bytes + Record.unit - 1) / Record.unit)
+        memory = try .make(
+            bytes: QueueLayout.arena + Int(units) * Record.unit, name: "spool-queue")
         (lock, header, members, arena) = Self.parts(memory)
         lock.initialize()
         for slot in 0..<QueueLayout.memberLimit { (members + slot).initialize(to: QueueMember()) }
         header.initialize(
             to: QueueHeader(
-                units: UInt32(units), limit: UInt32(clamping: limit == 0 ? .max : limit),
-                freeUnits: UInt32(units)))
-        commit(.free(UInt32(units)), at: 0)
+                units: units, limit: UInt32(clamping: limit == 0 ? .max : limit),
+                freeUnits: units))
+        commit(.free(units), at: 0)
     }
 
     /// Maps a queue that another process made.
     init(mapping descriptor: consuming Descriptor) throws(SpoolError) {
         memory = try SharedMemory(mapping: descriptor)
         (lock, header, members, arena) = Self.parts(memory)
-        guard memory.count > QueueLayout.arena, header.pointee.magic == QueueHeader.magic else {
+        // What stands here never changes.
+        let head = memory.count > QueueLayout.arena ? header.pointee : nil
+        units = head?.units ?? 0
+        guard head?.magic == QueueHeader.magic,
+            QueueLayout.arena + Int(units) * Record.unit <= memory.count
+        else {
             throw .badInput("this is not the descriptor of a shared queue of this version.")
         }
     }
@@ -138,6 +148,7 @@ final class RecordQueue: @unchecked Sendable {  // everything is guarded by the 
         commit(.ready(need, deliveries: 0), at: index)
         append(index, to: &header.pointee.ready)
         header.pointee.readyCount += 1
+        hint.pointee.store(header.pointee.readyCount, ordering: .relaxed)
         header.pointee.freeUnits -= need
         if delist(&sleep, .freed) { header.pointee.foundByLooking += 1 }
         let woken = takeGetter()
@@ -176,12 +187,14 @@ final class RecordQueue: @unchecked Sendable {  // everything is guarded by the 
         header.pointee.ready.first = next
         if next == Record.none { header.pointee.ready.last = next }
         header.pointee.readyCount -= 1
+        hint.pointee.store(header.pointee.readyCount, ordering: .relaxed)
         header.pointee.heldCount += 1
         append(index, to: &members[slot].held)
         members[slot].heldCount += 1
         gets &+= 1
         return HeldRecord(
             index: index, number: record.pointee.number, deliveries: deliveries,
+            isTimeToLook: gets % Self.getsBetweenLooks == 0 && header.pointee.heldCount > 1,
             bytes: bytes(of: record))
     }
 

@@ -42,7 +42,18 @@ public struct RobustMutex: @unchecked Sendable {  // a pointer to what the C lib
 
     /// Takes the lock, waiting while another thread of any process holds it.
     public func lock(until deadline: Deadline = .never) -> Outcome {
-        switch -spool_robust_lock(mutex, deadline.nanoseconds) {
+        outcome(of: spool_robust_lock(mutex, deadline.nanoseconds))
+    }
+
+    /// As ``lock(until:)`` without an end, for where every nanosecond counts.
+    @inline(__always) func lockQuickly() -> Outcome {
+        let status = spool_robust_try(mutex)
+        if status == 0 { return .locked }
+        return outcome(of: status == -EBUSY ? spool_robust_lock(mutex, .max) : status)
+    }
+
+    private func outcome(of status: Int32) -> Outcome {
+        switch -status {
         case 0: return .locked
         case EOWNERDEAD: return .ownerDied
         case ETIMEDOUT: return .timedOut

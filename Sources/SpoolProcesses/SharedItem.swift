@@ -79,12 +79,9 @@ extension Array: SharedItem where Element == UInt8 {
     @inlinable public func withSharedBytes<Value>(
         _ body: (UnsafeRawBufferPointer) throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
-        var outcome: Result<Value, SpoolError>?
-        withUnsafeBytes { bytes in
-            outcome = Result { () throws(SpoolError) in try body(bytes) }
+        try withUnsafeBufferPointer { bytes throws(SpoolError) in
+            try body(UnsafeRawBufferPointer(bytes))
         }
-        guard let outcome else { preconditionFailure("withUnsafeBytes ran its body") }
-        return try outcome.get()
     }
 
     /// The bytes themselves.

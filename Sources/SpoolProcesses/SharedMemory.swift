@@ -11,7 +11,7 @@ public import SpoolThreads
 ///
 /// It has no name, so none is left behind: the memory goes with its last mapping and descriptor. A forked child may use
 /// its parent's object; another process maps the ``descriptor``. What stands in it is the business of its users.
-public final class SharedMemory: @unchecked Sendable {  // the address never changes; users synchronise what is there
+public final class SharedMemory: @unchecked Sendable {  // a constant address
     /// Where it begins: aligned to a page.
     public let base: UnsafeMutableRawPointer
     /// Bytes.

@@ -31,17 +31,16 @@ extension SharedQueue {
     /// - Throws: as the blocking form, and `CancellationError` when the task is cancelled before there is an item: then
     ///   none was taken.
     public func get(timeout: Duration? = nil) async throws -> Item {
-        let (item, _) = try Self.read(await take(timeout: timeout))
-        return item
+        try read(await takeAsync(timeout: timeout))
     }
 
     /// As ``get(timeout:)``, and tells which delivery it is. Tasks change threads: say ``taskDone(_:)`` for it.
     public func getDelivery(timeout: Duration? = nil) async throws -> Delivery<Item> {
-        let (item, taken) = try Self.read(await take(timeout: timeout))
-        return Delivery(item, taken)
+        let held = try await takeAsync(timeout: timeout)
+        return Delivery(try read(held), held)
     }
 
-    private func take(timeout: Duration?) async throws -> TakenItem {
+    private func takeAsync(timeout: Duration?) async throws -> HeldRecord {
         try records.check(timeout)
         try Task.checkCancellation()
         let look = { [records] () throws(SpoolError) -> HeldRecord? in
@@ -49,19 +48,20 @@ extension SharedQueue {
             return try records.tryGet(&sleep, enlists: false)
         }
         if let held = try look() {
-            records.lookAfterGet()
-            return TakenItem(records, held)
+            if held.isTimeToLook { records.lookNowAndThen() }
+            return held
         }
         guard let held = try await records.waitAsync(.arrived, timeout, look) else {
             throw SpoolError.empty
         }
-        return TakenItem(records, held)
+        return held
     }
 
     /// Waits until everything that was put is finished, by whichever process.
     /// - Parameter timeout: Longest wait; nil waits for ever, zero only looks.
     /// - Returns: False when the time was up before.
-    /// - Throws: `badInput` for a negative time, `closed`, `CancellationError` when the task is cancelled while it waits.
+    /// - Throws: `badInput` for a negative time, `closed`, `CancellationError` when the task is cancelled while it
+    ///   waits.
     @discardableResult
     public func join(timeout: Duration? = nil) async throws -> Bool {
         try records.check(timeout)

@@ -8,8 +8,8 @@ public import SpoolThreads
 /// A joinable queue in shared memory, first in, first out. See multiprocessing.JoinableQueue in Python, which a killed
 /// process can block for ever.
 ///
-/// An item belongs to the process that got it until ``taskDone()``. If the process dies, by whatever signal, the item is
-/// ready again, once, before all others, and the next ``getDelivery(timeout:)`` tells how often it was handed out. A
+/// An item belongs to the process that got it until ``taskDone()``. If the process dies, by whatever signal, the item
+/// is ready again, once, before all others, and the next ``getDelivery(timeout:)`` tells how often it was handed out. A
 /// process that is killed in the middle of a verb leaves the queue whole: the verb has happened or it has not.
 ///
 /// Safe from any thread and task of any process that has it. A forked child uses its parent's object; items that the
@@ -66,34 +66,35 @@ public final class SharedQueue<Item: SharedItem>: JoinableQueue {
     ///
     /// Safe from any thread; blocks it.
     /// - Parameter timeout: Longest wait; nil waits for ever, zero only looks.
-    /// - Throws: `empty` when the time is up, `shutDown` when the queue is shut down and empty, `closed`, `badInput` for
-    ///   a negative time or bytes that are no item, which stay in the queue then.
+    /// - Throws: `empty` when the time is up, `shutDown` when the queue is shut down and empty, `closed`, `badInput`
+    ///   for a negative time or bytes that are no item, which stay in the queue then.
     @inlinable public func get(timeout: Duration? = nil) throws(SpoolError) -> Item {
-        let (item, _) = try Self.read(take(timeout: timeout))
-        return item
+        try read(take(timeout: timeout))
     }
 
     /// As ``get(timeout:)``, and tells which delivery it is.
     @inlinable public func getDelivery(timeout: Duration? = nil) throws(SpoolError) -> Delivery<
         Item
     > {
-        let (item, taken) = try Self.read(take(timeout: timeout))
-        return Delivery(item, taken)
+        let held = try take(timeout: timeout)
+        return Delivery(try read(held), held)
     }
 
-    @usableFromInline func take(timeout: Duration?) throws(SpoolError) -> TakenItem {
-        TakenItem(records, try records.get(timeout: timeout))
+    @usableFromInline func take(timeout: Duration?) throws(SpoolError) -> HeldRecord {
+        try records.get(timeout: timeout)
     }
 
     /// The item in the bytes; they go back when they are none.
-    @inlinable static func read(_ taken: TakenItem) throws(SpoolError) -> (Item, TakenItem) {
+    @inlinable func read(_ held: HeldRecord) throws(SpoolError) -> Item {
         do throws(SpoolError) {
-            return (try Item(sharedBytes: taken.bytes), taken)
+            return try Item(sharedBytes: held.bytes)
         } catch {
-            taken.putBack()
+            putBack(held)
             throw error
         }
     }
+
+    @usableFromInline func putBack(_ held: HeldRecord) { records.putBack(held) }
 
     /// Says that an item that this process got is finished: the oldest that the calling thread got, or if it got none,
     /// the oldest of the process. Who has several in work says which: ``taskDone(_:)``, ``work(timeout:_:)``.
@@ -144,8 +145,8 @@ public final class SharedQueue<Item: SharedItem>: JoinableQueue {
 
     // MARK: - The end
 
-    /// Ends the queue for all processes, and wakes everybody who waits: put throws `shutDown`, and get does when nothing
-    /// is left. Calling it again is harmless.
+    /// Ends the queue for all processes, and wakes everybody who waits: put throws `shutDown`, and get does when
+    /// nothing is left. Calling it again is harmless.
     /// - Parameter immediate: Also drops what was not got yet and counts it as finished; what was got stays unfinished
     ///   until its taskDone or the end of its process.
     public func shutdown(immediate: Bool = false) { records.shutdown(immediate: immediate) }
@@ -184,24 +185,10 @@ public struct Delivery<Item: Sendable>: Sendable {
     let index: UInt32
     let itemNumber: UInt64
 
-    @usableFromInline init(_ item: Item, _ taken: TakenItem) {
+    @usableFromInline init(_ item: Item, _ held: HeldRecord) {
         self.item = item
-        number = taken.held.deliveries
-        index = taken.held.index
-        itemNumber = taken.held.number
+        number = held.deliveries
+        index = held.index
+        itemNumber = held.number
     }
-}
-
-/// A record that was taken and is not read yet.
-@usableFromInline struct TakenItem {
-    private let records: RecordQueue
-    let held: HeldRecord
-
-    init(_ records: RecordQueue, _ held: HeldRecord) {
-        self.records = records
-        self.held = held
-    }
-
-    @usableFromInline var bytes: UnsafeRawBufferPointer { held.bytes }
-    @usableFromInline func putBack() { records.putBack(held) }
 }

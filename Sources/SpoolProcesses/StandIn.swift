@@ -50,7 +50,8 @@ final class StandIn: Sendable {
     /// One task less.
     func end() { line.withLock { state, _ in state.tasks -= 1 } }
 
-    /// Suspends the task until it should look again; not at all when `isVain`, which is asked with the line's lock held.
+    /// Suspends the task until it should look again; not at all when `isVain`, which is asked with the line's lock
+    /// held.
     nonisolated(nonsending) func wait(
         atFront: Bool, until deadline: Deadline, unless isVain: () -> Bool
     ) async throws(SpoolError) -> WaitOutcome {

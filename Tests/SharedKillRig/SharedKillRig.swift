@@ -5,8 +5,8 @@
 //
 // "storm" kills producers, consumers and joiners of one queue at random instants and replaces them; "steps" kills one
 // process at each instruction of one verb, or at so many of them. Prints counts; exit status 1 if anything was lost,
-// hung, damaged, delivered to two living holders, or joined too early. With "neglect-..." the queue does not put in order
-// what a death left: a rig that never went red proves nothing.
+// hung, damaged, delivered to two living holders, or joined too early. With "neglect-..." the queue does not put in
+// order what a death left: a rig that never went red proves nothing. "use" is Use.swift.
 
 import CSpool
 import CStepper

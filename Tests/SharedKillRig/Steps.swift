@@ -81,6 +81,7 @@ struct Steps {
                 "seed \(seed): \(operation) of \(length) instructions: \(kills) kills,"
                     + (isSeen ? " \(committed) after its commit," : "")
                     + " \(repairs) deaths with the lock: always whole, 0 lost, 0 hangs")
+            fflush(nil)
         }
     }
 
@@ -93,12 +94,12 @@ struct Steps {
         let count = operation.hasSleeper ? operation == .wakingPut ? 0 : 1 : 3
         for _ in 0..<count { try queue.put(next()) }
         try leaveDead(operation)
-        let sleeper = operation.hasSleeper ? try sleep(operation) : nil
+        let sleeping = operation.hasSleeper ? try sleeper(operation) : nil
         let victim = forked { act(operation, Stamped.item(number, size: 200)) }
         let ran = stepper_kill(victim, instruction)
         number += 1
         let place = "seed \(seed): \(operation) killed at \(instruction)"
-        if let sleeper { return (ran, try wake(sleeper, operation, place)) }
+        if let sleeping { return (ran, try wake(sleeping, operation, place)) }
         queue.lookForDeaths()
         if let why = queue.records.inconsistency() { fail("\(place): inconsistent: \(why)") }
         let left = queue.unfinished
@@ -173,7 +174,7 @@ struct Steps {
 
     // MARK: - With a sleeper
 
-    private func sleep(_ operation: Operation) throws(SpoolError) -> Int32 {
+    private func sleeper(_ operation: Operation) throws(SpoolError) -> Int32 {
         let sleepers = {
             [queue] in queue.records.look { $0.sleepers.getters + $0.sleepers.joiners }
         }

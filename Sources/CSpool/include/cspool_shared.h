@@ -21,8 +21,12 @@ int spool_robust_init(pthread_mutex_t *mutex);
 /// -EOWNERDEAD: taken, and its last owner died with it. -ETIMEDOUT: not taken.
 int spool_robust_lock(pthread_mutex_t *mutex, uint64_t deadline);
 
+/// The same if nobody holds it; -EBUSY else.
+static inline int spool_robust_try(pthread_mutex_t *mutex) { return -pthread_mutex_trylock(mutex); }
+
 /// How often this process was forked since its program began: another number is another process.
-uint32_t spool_generation(void);
+extern uint32_t spool_fork_count;
+static inline uint32_t spool_generation(void) { return spool_fork_count; }
 
 /// When the process began, in ticks since the system did: with its id it is a name that is never given twice. 0 when
 /// it cannot be told. See proc(5), /proc/PID/stat, field 22.
