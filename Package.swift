@@ -11,7 +11,8 @@ let strict: [SwiftSetting] = [
 // The tutorial that Spool grew from, program by program (docs/from-python.md).
 let tutorial = [
     "SimpleThreads", "DaemonThreads", "Locks", "DeadLock", "Semaphores", "WaitForEvent",
-    "CooksAndEaters", "ByPriority", "EchoServer",
+    "CooksAndEaters", "ByPriority", "EchoServer", "Processes", "PipeTalk", "ProcessKitchen",
+    "Pools",
 ]
 
 // The floors of the house, lowest first: a target imports strictly downward (docs/ARCHITECTURE.md).
@@ -90,6 +91,10 @@ let package = Package(
             dependencies: ["CSpool", "SpoolThreads", "SpoolProcesses"],
             path: "Benchmarks/processes/SharedQueueBenchmark", swiftSettings: strict),
         .executableTarget(
+            name: "ChildBenchmark",
+            dependencies: ["SpoolThreads", "SpoolQueues", "SpoolProcesses"],
+            path: "Benchmarks/children/ChildBenchmark", swiftSettings: strict),
+        .executableTarget(
             name: "Futures", dependencies: ["Spool"], path: "Examples/Futures",
             swiftSettings: strict),
         .testTarget(
@@ -140,7 +145,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "ChildRig", dependencies: ["CSpool", "SpoolProcesses", "SpoolThreads"],
+            name: "ChildRig",
+            dependencies: ["CSpool", "SpoolProcesses", "SpoolQueues", "SpoolThreads"],
             path: "Tests/ChildRig", swiftSettings: strict),
         .testTarget(
             name: "ChildTests",

@@ -14,6 +14,7 @@ public struct ChildEntry<Input: Codable & Sendable, Output: Sendable>: Sendable 
     public let name: String
     let body: @Sendable (Input) throws -> Output
     let encode: @Sendable (Output, BinaryEncoder) throws(SpoolError) -> [UInt8]
+    let decode: @Sendable ([UInt8]) throws(SpoolError) -> Output
 
     /// An entry that gives nothing back.
     public init(_ name: String, _ body: @escaping @Sendable (Input) throws -> Void)
@@ -21,6 +22,7 @@ public struct ChildEntry<Input: Codable & Sendable, Output: Sendable>: Sendable 
         self.name = name
         self.body = body
         encode = { _, _ in [] }
+        decode = { _ in }
     }
 
     /// An entry that gives something back, for who asks for it.
@@ -29,6 +31,7 @@ public struct ChildEntry<Input: Codable & Sendable, Output: Sendable>: Sendable 
         self.name = name
         self.body = body
         encode = { output, encoder throws(SpoolError) in try encoder.encode(output) }
+        decode = { bytes throws(SpoolError) in try BinaryDecoder().decode(from: bytes) }
     }
 
     /// An entry that needs no input.
@@ -37,17 +40,28 @@ public struct ChildEntry<Input: Codable & Sendable, Output: Sendable>: Sendable 
         self.init(name) { (_: NoInput) in try body() }
     }
 
+    /// An entry that needs no input and gives something back.
+    public init(_ name: String, _ body: @escaping @Sendable () throws -> Output)
+    where Input == NoInput, Output: Codable {
+        self.init(name) { (_: NoInput) in try body() }
+    }
+
     /// What a process does that was asked for this entry.
     var registered: RegisteredEntry {
         RegisteredEntry(name: name) { [body, encode] bytes, passed in
-            let userInfo: [CodingUserInfoKey: any Sendable] = [PassedDescriptors.key: passed]
-            let input = try BinaryDecoder(userInfo: userInfo).decode(Input.self, from: bytes)
+            let input = try BinaryDecoder(userInfo: userInfo(passed)).decode(
+                Input.self, from: bytes)
             let output = try body(input)
             return { passed throws(SpoolError) in
-                try encode(output, BinaryEncoder(userInfo: [PassedDescriptors.key: passed]))
+                try encode(output, BinaryEncoder(userInfo: userInfo(passed)))
             }
         }
     }
+}
+
+/// What the coders get; nil where no descriptors can go along.
+private func userInfo(_ passed: PassedDescriptors?) -> [CodingUserInfoKey: any Sendable] {
+    passed.map { [PassedDescriptors.key: $0] } ?? [:]
 }
 
 /// The input of an entry that needs none.
@@ -81,11 +95,11 @@ public struct ChildExit: Error, Hashable, Sendable {
 /// An entry, without its types.
 struct RegisteredEntry: Sendable {
     /// Encodes the output, when somebody wants it.
-    typealias Output = (PassedDescriptors) throws(SpoolError) -> [UInt8]
+    typealias Output = (PassedDescriptors?) throws(SpoolError) -> [UInt8]
 
     let name: String
     /// Decodes the input and runs the entry.
-    let run: @Sendable ([UInt8], PassedDescriptors) throws -> Output
+    let run: @Sendable ([UInt8], PassedDescriptors?) throws -> Output
 }
 
 /// The entries of this program, by name.

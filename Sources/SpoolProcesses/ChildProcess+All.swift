@@ -12,7 +12,7 @@ extension ChildProcess {
     public static func serveIfAsked<each Input, each Output>(
         _ entries: repeat ChildEntry<each Input, each Output>
     ) {
-        var all: [RegisteredEntry] = []
+        var all = [PoolWorker.entry.registered]
         repeat all.append((each entries).registered)
         EntryRegistry.shared.register(all)
         Zygote.serveIfAsked()

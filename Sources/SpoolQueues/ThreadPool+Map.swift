@@ -53,7 +53,7 @@ public final class MapResults<Value: Sendable>: AsyncSequence,
     /// What a loop gets.
     public typealias Element = Value
 
-    @usableFromInline typealias Chunk = [Result<Value, any Error>]
+    @usableFromInline package typealias Chunk = [Result<Value, any Error>]
 
     private let lock = Lock()
     private let deadline: Deadline
@@ -61,7 +61,7 @@ public final class MapResults<Value: Sendable>: AsyncSequence,
     private var futures: [Future<Chunk>]
     private var chunk: Chunk = []
 
-    @usableFromInline init(_ futures: [Future<Chunk>], _ deadline: Deadline) {
+    @usableFromInline package init(_ futures: [Future<Chunk>], _ deadline: Deadline) {
         self.futures = futures.reversed()
         self.deadline = deadline
     }

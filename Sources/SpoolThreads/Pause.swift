@@ -1,5 +1,6 @@
 // Pause.swift - the one place that sleeps without being woken: for peers that cannot ring.
 
+private import CSpool  // has a timespec too: the compiler takes either one
 private import Glibc
 
 /// Sleeps that nobody can end early. Everything that can be woken waits on a descriptor or a ``Condition`` instead.

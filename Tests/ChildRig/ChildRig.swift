@@ -33,13 +33,16 @@ func expectError(_ line: Int = #line, _ body: () throws -> Void) throws -> Spool
 
 @main
 struct ChildRig {
-    static let cases: [String: Case] =
-        life.merging(pipes) { one, _ in one }.merging(relatives) { one, _ in one }
+    static let cases: [String: Case] = life.merging(pipes) { one, _ in one }
+        .merging(relatives) { one, _ in one }
+        .merging(pools.map { ("pool-" + $0, $1) }) { one, _ in one }
 
     static func main() throws {
         ChildProcess.serveIfAsked(
             work, count, sleeper, fail, echo, exits, passOn, family, inspect, server, noise,
-            writer, poller, nag, slowEcho, call)
+            writer, poller, nag, slowEcho, call,
+            square, whoami, gate, fragile, troubled, connected, setUp, environment, speak,
+            poolInside)
         let words = CommandLine.arguments
         let method = words.count > 2 ? StartMethod(rawValue: words[2]) : .forkServer
         guard words.count > 1, let body = cases[words[1]], let method else {

@@ -153,7 +153,7 @@ import Testing
         "/tmp/spool-listener-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
     }
 
-    @Test("cPI9: an address in use, too long or without a listener is an error")
+    @Test("cPI9, cSM12: an address in use, too long or without a listener is an error")
     func addresses() throws {
         let path = path()
         let listener = try Listener(path)

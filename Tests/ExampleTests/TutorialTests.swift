@@ -49,6 +49,29 @@ import Testing
                     "Queue: again a, LifoQueue: c, PriorityQueue: c",
                 ]
             ),
+            (
+                "Processes",
+                [
+                    "number 1, name lczmx, age 22", "worker: a child of MainProcess",
+                    "worker ended: well", "endless is alive: true",
+                    "Process-1 ended: killed by signal 15 (SIGTERM)", "main: exit",
+                ]
+            ),
+            (
+                "PipeTalk",
+                [
+                    "child: got 1 noodle soup true", "parent: noodle soup is ready",
+                    "child: nobody will ask for more",
+                ]
+            ),
+            (
+                "Pools",
+                [
+                    "12 * 12 = 144", "in another process: true",
+                    "squares: [1, 4, 9, 16, 25, 36, 49, 64, 81, 100]",
+                    "killed: the process that ran the task has died.", "and the pool goes on: 9",
+                ]
+            ),
         ])
     func prints(_ name: String, _ lines: [String]) throws {
         #expect(try Example(name).lines() == lines)
@@ -72,5 +95,13 @@ import Testing
         #expect(dishes.count == 40 && Set(dishes.map(String.init)) == Set(cooked))
         let eaters = Set(lines.dropLast().compactMap { $0.split(separator: " ").first })
         #expect(eaters.isSubset(of: ["Anna", "Bruno", "Carla"]))
+    }
+
+    @Test("ProcessKitchen: every dish is eaten, once, by processes")
+    func processKitchen() throws {
+        let lines = try Example("ProcessKitchen").lines()
+        #expect(lines.last == "20 dishes were cooked, and all are eaten")
+        let dishes = lines.dropLast().compactMap { $0.firstMatch(of: #/eats (.*)/#)?.1 }
+        #expect(dishes.map(String.init).sorted() == (1...20).map { "dish \($0)" }.sorted())
     }
 }
