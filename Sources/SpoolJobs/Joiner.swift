@@ -35,7 +35,7 @@ public struct JoinProgress: Hashable, Sendable {
 public final class Joiner {
     private let store: Store
     private let target: JoinTarget
-    private let bell: Doorbell
+    private var bell: Doorbell?
     private let base: Counts
     private var left: [Int64]
     private var finishedBadly: [Int64] = []
@@ -47,7 +47,6 @@ public final class Joiner {
     public init(_ target: JoinTarget, of store: Store) throws(SpoolError) {
         self.store = store
         self.target = target
-        bell = try Doorbell(.settled, of: store)
         left = []
         switch target {
         case .all: base = try store.counts(queue: nil)
@@ -119,10 +118,19 @@ public final class Joiner {
         return progress
     }
 
+    private func openBell() throws(SpoolError) -> Doorbell {
+        if let bell { return bell }
+        let opened = try Doorbell(.settled, of: store)
+        bell = opened
+        return opened
+    }
+
     /// Blocks until all are finished or the deadline is past; tells `progress` what it sees at each look.
     public func wait(
         until deadline: Deadline, progress: (JoinProgress) -> Void = { _ in }
     ) throws(SpoolError) -> JoinProgress {
+        // Before the first look: a job that ends after it is heard.
+        let bell = try openBell()
         var before: JoinProgress?
         var rang = true
         while true {
@@ -137,7 +145,7 @@ public final class Joiner {
     }
 
     /// Ends its use by a command that is about to end: see ``Doorbell/closeElsewhere()``.
-    public func closeElsewhere() { bell.closeElsewhere() }
+    public func closeElsewhere() { bell?.closeElsewhere() }
 
     /// Jobs among those joined that ended dead, or were cancelled while it waited; newest first, at most `limit`.
     /// For queues these are the dead ones that the queue still holds, whenever they died.
