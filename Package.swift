@@ -95,10 +95,18 @@ let package = Package(
         .executableTarget(
             name: "PowerCutRig", dependencies: ["CFaultDisk", "SpoolJobs", "SpoolThreads"],
             path: "Tests/PowerCutRig", swiftSettings: strict),
+        .target(
+            name: "History", dependencies: ["SpoolThreads"], path: "Tests/History",
+            exclude: ["check.py"], swiftSettings: strict),
+        .testTarget(
+            name: "HistoryTests",
+            dependencies: ["History", "SpoolJobs", "SpoolQueues", "SpoolThreads"],
+            swiftSettings: strict),
         .testTarget(
             name: "KillTests",
             dependencies: [
-                "SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers", "PowerCutRig",
+                "History", "SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers",
+                "PowerCutRig",
             ],
             swiftSettings: strict),
         .testTarget(
