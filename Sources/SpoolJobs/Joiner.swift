@@ -95,9 +95,10 @@ public final class Joiner {
             total: ids.count, done: 0, failed: 0, running: 0, scheduled: 0, nextDue: nil,
             isFinished: false)
         var unfinished: [Int64] = []
+        var endedBadly: [Int64] = []
         for id in left {
             // A job that was removed meanwhile is not waited for.
-            guard let standing = try? store.standing(of: id) else { continue }
+            guard let standing = try standing(of: id) else { continue }
             switch standing.state {
             case .running: progress.running += 1
             case .scheduled, .retrying:
@@ -106,16 +107,28 @@ public final class Joiner {
             case .ready: break
             case .done: continue
             case .dead, .cancelled:
-                finishedBadly.append(id)
+                endedBadly.append(id)
                 continue
             }
             unfinished.append(id)
         }
         left = unfinished
+        finishedBadly += endedBadly
         progress.failed = finishedBadly.count
         progress.done = ids.count - unfinished.count - finishedBadly.count
         progress.isFinished = unfinished.isEmpty
         return progress
+    }
+
+    /// Nil: there is no such job. One that cannot be read is another matter: it may well be unfinished.
+    private func standing(of id: Int64) throws(SpoolError) -> Standing? {
+        do throws(SpoolError) {
+            return try store.standing(of: id)
+        } catch .noSuchJob {
+            return nil
+        } catch {
+            throw error
+        }
     }
 
     private func openBell() throws(SpoolError) -> Doorbell {
