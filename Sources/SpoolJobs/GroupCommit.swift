@@ -7,7 +7,8 @@
 package import SpoolThreads
 
 /// Work on a store, asked for by any thread and done by whichever thread leads.
-package final class GroupCommit: @unchecked Sendable {  // behind its lock; the store is the leader's
+// Behind its lock; the store is the leader's.
+package final class GroupCommit: @unchecked Sendable {
     private let lock = Lock()
     private let store: Store
     private var waiting: [Request] = []

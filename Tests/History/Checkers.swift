@@ -13,6 +13,7 @@ public struct Finding: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// One line, the same as check.py prints.
     public var description: String { "\(check) \(item)" }
 
+    /// By check, then by item.
     public static func < (a: Finding, b: Finding) -> Bool {
         (a.check, a.item) < (b.check, b.item)
     }
@@ -20,8 +21,10 @@ public struct Finding: Hashable, Comparable, Sendable, CustomStringConvertible {
 
 /// Which promises of order a queue makes.
 public struct Ordering: OptionSet, Sendable {
+    /// One bit for each promise.
     public let rawValue: Int
 
+    /// Made from its bits.
     public init(rawValue: Int) { self.rawValue = rawValue }
 
     /// Of two items of one priority that one that was put before the other was begun to be put goes first.

@@ -43,6 +43,7 @@ public struct Act: Hashable, Sendable {
         }
     }
 
+    /// What happens.
     public var kind: Kind
     /// Milliseconds from the beginning of the run.
     public var at: Int

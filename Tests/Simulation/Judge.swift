@@ -15,7 +15,8 @@ struct Violation: Error {
 /// Compares what the store does with what it must do.
 final class Judge {
     private(set) var model = Model()
-    /// What the file also may hold since a commit whose outcome is not known; only a recovery of its log can tell.
+    /// What the file also may hold since a commit whose outcome is not known; only a recovery of its log can tell. What
+    /// is written after it takes its place in the log: then this is no longer what the file can hold.
     private(set) var doubt: Model?
     let chronicle = Chronicle()
     let breaks: Breaks
@@ -48,7 +49,6 @@ final class Judge {
     func settled(_ store: Store, _ next: Model) throws {
         fault_disk_heal()
         model = next
-        doubt = nil
         transactions += 1
         breaks.bend(store)
         try verify(store, "J5")
@@ -99,7 +99,6 @@ final class Judge {
         }
         for job in made { chronicle.note(.put, job, begun: begun) }
         model = next
-        doubt = nil
     }
 
     // MARK: - Workers

@@ -64,7 +64,7 @@ struct Model {
             job.state = job.deaths == 1 ? .ready : job.deaths == 2 ? .retrying : .dead
         }
         // What ended otherwise than by a death has no deaths behind it; the record of dead jobs keeps their number.
-        if !job.state.isUnfinished, verdict != .consumerDied || isUnwanted { job.deaths = 0 }
+        if !job.state.isUnfinished, verdict != .consumerDied { job.deaths = 0 }
         jobs[claim.job] = job
         return job
     }

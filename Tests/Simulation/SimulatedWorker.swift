@@ -47,7 +47,7 @@ final class SimulatedWorker {
         owner = try store.register(
             name: "worker \(number)", consumers: consumers, queues: "", now: world.wall)
         guard let held = store.lifeline else { throw Violation("an owner has no lock") }
-        lifeline = world.breaks.broken == .noLifeline ? -1 : dup(held)
+        lifeline = world.breaks.broken == .noLifeline ? -1 : fcntl(held, F_DUPFD_CLOEXEC, 0)
         self.store = store
         links = Array(repeating: nil, count: consumers)
         state = SupervisorState(settings, now: world.deadline)

@@ -11,48 +11,55 @@ import Testing
     /// Others each day, the same all day: what fails in the morning fails in the evening.
     static let first = UInt64(Date().timeIntervalSince1970 / 86400) * 1_000_000
 
+    /// What the simulator says, and its exit status. A process of its own: a child that another test forks would hold
+    /// copies of its locks.
+    func simulate(_ words: String...) throws -> (status: Int32, said: String) {
+        let folder = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+            .deletingLastPathComponent()
+        let process = Process()
+        process.executableURL = folder.appendingPathComponent("Simulator")
+        process.arguments = words
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        try process.run()
+        let data = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+    }
+
     @Test(
         "V: whatever fails and whenever, jobs are neither lost, doubled nor stranded, and the counters are true"
     )
     func seeds() throws {
-        let simulation = try Simulation()
-        var transactions = 0
-        var kinds: Set<Act.Kind> = []
-        for seed in Self.first..<(Self.first + Self.seeds) {
-            let scenario = Scenario(seed: seed)
-            let report = simulation.run(scenario)
-            transactions += report.transactions
-            kinds.formUnion(report.acts.keys)
-            guard report.violation != nil else { continue }
-            let shorter = simulation.shrunk(scenario)
-            let violation = simulation.run(shorter).violation ?? ""
-            Issue.record("\(violation)\nrun it again with:  .build/debug/\(shorter) --log")
-        }
-        #expect(transactions > Int(Self.seeds) * 10, "the rig is void: hardly anything happened")
-        #expect(kinds.count == Act.Kind.allCases.count, "the rig is void: some acts never came")
+        let (status, said) = try simulate("--seeds", "\(Self.seeds)", "--from", "\(Self.first)")
+        #expect(status == 0, "\(said)")
+        #expect(said.contains("\(Self.seeds) seeds from \(Self.first): 0 violations; "), "\(said)")
+        let acts = said.split(separator: "\n").last ?? ""
+        #expect(acts.contains("powerLoss ") && !acts.contains(" 0,"), "void: acts never came")
     }
 
     @Test("V: a seed runs the same way each time, to the last step")
     func sameAgain() throws {
-        let simulation = try Simulation()
-        func tale() -> [String] {
-            var lines: [String] = []
-            let report = simulation.run(Scenario(seed: 7)) { lines.append($0) }
-            return lines.filter { !$0.contains("/") }
-                + ["\(report.operations) \(report.transactions)"]
+        // Paths of its files differ from run to run.
+        func tale() throws -> [Substring] {
+            try simulate("--seed", "7", "--log").said.split(separator: "\n").filter {
+                !$0.contains("/")
+            }
         }
-        let first = tale()
-        #expect(first.count > 20 && first == tale())
+        let first = try tale()
+        #expect(first.count > 20)
+        #expect(try first == tale())
     }
 
     @Test("V: a failing run is made shorter, and fails again in the same way from its one line")
     func shrinks() throws {
-        let simulation = try Simulation()
-        let scenario = Scenario(seed: 1, broken: .counter)
-        let shorter = simulation.shrunk(scenario)
-        #expect(shorter.count < scenario.count / 4)
-        #expect(simulation.run(shorter).violation?.hasPrefix("J5: ") ?? false)
-        #expect(shorter.description.hasPrefix("Simulator --seed 1 --acts "))
+        let (status, said) = try simulate("--seeds", "1", "--from", "1", "--break", "counter")
+        #expect(status == 1)
+        let line = try #require(said.split(separator: "\n").first { $0.contains("--acts") })
+        let words = line.split(separator: " ").dropFirst().map(String.init)
+        #expect(words[3].split(separator: ",").count < 10, "\(said)")
+        let again = try simulate(words[0], words[1], words[2], words[3], words[4], words[5])
+        #expect(again.status == 1 && again.said.contains("J5: "), "\(again)")
     }
 
     /// What is broken, and how the violation begins that it must lead to.
@@ -63,20 +70,12 @@ import Testing
         (.lostRecall, ["liveness"]),
     ]
 
-    /// Runs seeds until one fails.
-    func firstViolation(_ broken: Break) throws -> String? {
-        let simulation = try Simulation()
-        for seed in 1...UInt64(200) {
-            let violation = simulation.run(Scenario(seed: seed, broken: broken)).violation
-            if let violation { return violation }
-        }
-        return nil
-    }
-
     func notices(_ broken: Break) throws {
         let expected = try #require(Self.breaks.first { $0.0 == broken }?.1)
-        let violation = try firstViolation(broken) ?? "nothing"
-        #expect(expected.contains { violation.hasPrefix($0) }, "\(broken): \(violation)")
+        let (status, said) = try simulate(
+            "--seeds", "300", "--break", broken.rawValue, "--first")
+        #expect(status == 1)
+        #expect(expected.contains { said.contains(": \($0)") }, "\(broken): \(said)")
     }
 
     @Test("V: the simulator notices when an outcome is applied without the attempt's fence")

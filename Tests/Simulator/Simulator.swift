@@ -2,7 +2,8 @@
 //
 //     Simulator [--seeds N] [--from SEED]                  N runs, from a seed on; a failing one is made shorter
 //     Simulator --seed SEED [--acts A,B,...] [--log]       one run again, told step by step
-//     Simulator ... --break NAME                           with a fault in its own wiring, which it must notice
+//     Simulator ... --break NAME [--first]                 with a fault in its own wiring, which it must notice;
+//                                                          ends at the first violation, as it is
 //
 // Prints counts and the line that runs a failure again; exit status 1 if there was one.
 
@@ -15,10 +16,11 @@ struct Simulator {
     static func main() throws {
         var words = CommandLine.arguments.dropFirst()
         var scenario = Scenario(seed: 1)
-        var (seeds, isOne, isTold) = (1000, false, false)
+        var (seeds, isOne, isTold, isFirst) = (1000, false, false, false)
         while let word = words.popFirst() {
             switch word {
             case "--log": isTold = true
+            case "--first": isFirst = true
             case "--seeds": seeds = try number(words.popFirst())
             case "--from": scenario.seed = UInt64(try number(words.popFirst()))
             case "--seed":
@@ -34,7 +36,7 @@ struct Simulator {
         let simulation = try Simulation()
         let isSound =
             isOne
-            ? one(simulation, scenario, isTold) : many(simulation, scenario, seeds)
+            ? one(simulation, scenario, isTold) : many(simulation, scenario, seeds, isFirst)
         exit(isSound ? 0 : 1)
     }
 
@@ -52,7 +54,9 @@ struct Simulator {
         return report.violation == nil
     }
 
-    static func many(_ simulation: Simulation, _ first: Scenario, _ seeds: Int) -> Bool {
+    static func many(
+        _ simulation: Simulation, _ first: Scenario, _ seeds: Int, _ isFirst: Bool
+    ) -> Bool {
         let start = Deadline.now()
         var (operations, transactions, failures) = (0, 0, 0)
         var acts: [Act.Kind: Int] = [:]
@@ -64,6 +68,10 @@ struct Simulator {
             acts.merge(report.acts, uniquingKeysWith: +)
             guard let violation = report.violation else { continue }
             failures += 1
+            if isFirst {
+                print("\(scenario): \(violation)")
+                return false
+            }
             let shorter = simulation.shrunk(scenario)
             print("seed \(seed): \(violation)\n  \(shorter)")
             print("  \(simulation.run(shorter).violation ?? "and that does not fail")")
