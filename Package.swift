@@ -120,11 +120,35 @@ let package = Package(
         .executableTarget(
             name: "FaultRig", dependencies: ["CFaultDisk", "CSQLite", "SpoolJobs", "SpoolThreads"],
             path: "Tests/FaultRig", swiftSettings: strict),
+        .target(
+            name: "History", dependencies: ["SpoolThreads"], path: "Tests/History",
+            exclude: ["check.py"], swiftSettings: strict),
+        .target(
+            name: "Simulation",
+            dependencies: [
+                "CFaultDisk", "CSQLite", "History", "SpoolJobs", "SpoolThreads", "SpoolWorker",
+            ],
+            path: "Tests/Simulation",
+            // Thousands of runs: the judge is optimized also where Spool itself is not.
+            swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
+        .executableTarget(
+            name: "Simulator", dependencies: ["Simulation", "SpoolThreads"],
+            path: "Tests/Simulator", swiftSettings: strict),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: [
+                "CFaultDisk", "CSQLite", "Simulation", "Simulator", "SpoolJobs", "SpoolThreads",
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "HistoryTests",
+            dependencies: ["History", "SpoolJobs", "SpoolQueues", "SpoolThreads"],
+            swiftSettings: strict),
         .testTarget(
             name: "KillTests",
             dependencies: [
-                "CSQLite", "SpoolJobs", "SpoolThreads", "SpoolCommand", "ProducersAndConsumers",
-                "PowerCutRig", "SharedKillRig", "FaultRig",
+                "CSQLite", "History", "SpoolJobs", "SpoolThreads", "SpoolCommand",
+                "ProducersAndConsumers", "PowerCutRig", "SharedKillRig", "FaultRig",
             ],
             swiftSettings: strict),
         .testTarget(

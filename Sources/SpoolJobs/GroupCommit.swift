@@ -5,10 +5,11 @@
 // for them, half a commit at most, or they would make a second line that is always one commit behind. See "Group
 // Commit", Gawlick and Kinkade, Varieties of Concurrency Control in IMS/VS Fast Path, 1985.
 
-internal import SpoolThreads
+package import SpoolThreads
 
 /// Work on a store, asked for by any thread and done by whichever thread leads.
-final class GroupCommit: @unchecked Sendable {  // behind its lock; the store is the leader's
+// Behind its lock; the store is the leader's.
+package final class GroupCommit: @unchecked Sendable {
     private let lock = Lock()
     private let store: Store
     private var waiting: [Request] = []
@@ -20,18 +21,18 @@ final class GroupCommit: @unchecked Sendable {  // behind its lock; the store is
     private var wanted = 0
     private let gathered = Parker()
 
-    init(_ store: Store) { self.store = store }
+    package init(_ store: Store) { self.store = store }
 
     /// What one caller wants done, and how it ended.
-    private final class Request: @unchecked Sendable {  // one thread has it at a time
+    package final class Request: @unchecked Sendable {  // one thread has it at a time
         let isReading: Bool
         let perform: (Store) throws(SpoolError) -> Void
         /// Whoever waits: a thread of its own, or a task.
         let parker = Parker()
         let resume: (@Sendable (SpoolError?) -> Void)?
-        var error: SpoolError?
+        package var error: SpoolError?
 
-        init(
+        package init(
             _ isReading: Bool, resume: (@Sendable (SpoolError?) -> Void)?,
             _ perform: @escaping (Store) throws(SpoolError) -> Void
         ) {
@@ -159,7 +160,8 @@ final class GroupCommit: @unchecked Sendable {  // behind its lock; the store is
         }
     }
 
-    private func commit(_ batch: [Request]) {
+    /// Performs the requests of a batch in one transaction, or says of each why not. Whoever leads calls it.
+    package func commit(_ batch: [Request]) {
         do throws(SpoolError) {
             let performAll = { () throws(SpoolError) in
                 for request in batch { try request.perform(self.store) }

@@ -35,7 +35,7 @@ public struct JoinProgress: Hashable, Sendable {
 public final class Joiner {
     private let store: Store
     private let target: JoinTarget
-    private let bell: Doorbell
+    private var bell: Doorbell?
     private let base: Counts
     private var left: [Int64]
     private var finishedBadly: [Int64] = []
@@ -47,7 +47,6 @@ public final class Joiner {
     public init(_ target: JoinTarget, of store: Store) throws(SpoolError) {
         self.store = store
         self.target = target
-        bell = try Doorbell(.settled, of: store)
         left = []
         switch target {
         case .all: base = try store.counts(queue: nil)
@@ -96,9 +95,10 @@ public final class Joiner {
             total: ids.count, done: 0, failed: 0, running: 0, scheduled: 0, nextDue: nil,
             isFinished: false)
         var unfinished: [Int64] = []
+        var endedBadly: [Int64] = []
         for id in left {
             // A job that was removed meanwhile is not waited for.
-            guard let standing = try? store.standing(of: id) else { continue }
+            guard let standing = try standing(of: id) else { continue }
             switch standing.state {
             case .running: progress.running += 1
             case .scheduled, .retrying:
@@ -107,22 +107,43 @@ public final class Joiner {
             case .ready: break
             case .done: continue
             case .dead, .cancelled:
-                finishedBadly.append(id)
+                endedBadly.append(id)
                 continue
             }
             unfinished.append(id)
         }
         left = unfinished
+        finishedBadly += endedBadly
         progress.failed = finishedBadly.count
         progress.done = ids.count - unfinished.count - finishedBadly.count
         progress.isFinished = unfinished.isEmpty
         return progress
     }
 
+    /// Nil: there is no such job. One that cannot be read is another matter: it may well be unfinished.
+    private func standing(of id: Int64) throws(SpoolError) -> Standing? {
+        do throws(SpoolError) {
+            return try store.standing(of: id)
+        } catch .noSuchJob {
+            return nil
+        } catch {
+            throw error
+        }
+    }
+
+    private func openBell() throws(SpoolError) -> Doorbell {
+        if let bell { return bell }
+        let opened = try Doorbell(.settled, of: store)
+        bell = opened
+        return opened
+    }
+
     /// Blocks until all are finished or the deadline is past; tells `progress` what it sees at each look.
     public func wait(
         until deadline: Deadline, progress: (JoinProgress) -> Void = { _ in }
     ) throws(SpoolError) -> JoinProgress {
+        // Before the first look: a job that ends after it is heard.
+        let bell = try openBell()
         var before: JoinProgress?
         var rang = true
         while true {
@@ -137,7 +158,7 @@ public final class Joiner {
     }
 
     /// Ends its use by a command that is about to end: see ``Doorbell/closeElsewhere()``.
-    public func closeElsewhere() { bell.closeElsewhere() }
+    public func closeElsewhere() { bell?.closeElsewhere() }
 
     /// Jobs among those joined that ended dead, or were cancelled while it waited; newest first, at most `limit`.
     /// For queues these are the dead ones that the queue still holds, whenever they died.

@@ -68,7 +68,9 @@ extension Store {
     public func recover(now: UnixTime) throws(SpoolError) -> Int {
         let dead = try deadOwners()
         guard !dead.isEmpty else { return 0 }
-        for owner in dead { Leftovers.end(try claims(of: owner).map(\.claim), of: files.database) }
+        for owner in dead {
+            surroundings.endLeftovers(try claims(of: owner).map(\.claim), files.database)
+        }
         return try write("taking back a dead worker's jobs") { () throws(SpoolError) in
             var count = 0
             for owner in try deadOwners() {

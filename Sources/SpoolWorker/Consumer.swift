@@ -16,8 +16,7 @@ public final class Consumer {
     let slots: SlotPage
     private var reader = FrameReader()
     private var writer = FrameWriter()
-    private var waiting: [Assignment] = []
-    private var nextWaiting = 0
+    private var waiting = WaitingJobs<Assignment> { $0.claim }
     private var places: [Int64: PreparedPlace] = [:]
     private let ownPlace = PreparedPlace()
     private(set) var setup = ConsumerSetup(
@@ -51,20 +50,10 @@ public final class Consumer {
     private func work() throws(SpoolError) -> Never {
         writer.putHello(pid: getpid())
         while true {
-            while let job = takeWaiting() { try perform(job) }
+            while let job = waiting.next() { try perform(job) }
             try flush()
             try listen(waiting: true)
         }
-    }
-
-    private func takeWaiting() -> Assignment? {
-        guard nextWaiting < waiting.count else {
-            waiting.removeAll(keepingCapacity: waiting.count <= 1024)
-            nextWaiting = 0
-            return nil
-        }
-        defer { nextWaiting += 1 }
-        return waiting[nextWaiting]
     }
 
     private func perform(_ job: Assignment) throws(SpoolError) {
@@ -131,18 +120,13 @@ public final class Consumer {
             stop = order
             return
         }
-        let index = waiting[nextWaiting...].firstIndex {
-            $0.claim.job == order.job && $0.claim.attempt == order.attempt
-        }
-        guard let index else { return }
-        let verdict = order.verdict == .released ? .recalled : order.verdict
-        reportUnstarted(waiting.remove(at: index).claim, verdict)
+        guard let (claim, verdict) = waiting.stop(order) else { return }
+        reportUnstarted(claim, verdict)
         try flush()
     }
 
     private func giveBack() throws(SpoolError) {
-        for job in waiting[nextWaiting...] { reportUnstarted(job.claim, .recalled) }
-        waiting.removeSubrange(nextWaiting...)
+        for claim in waiting.giveBack() { reportUnstarted(claim, .recalled) }
         try flush()
     }
 

@@ -1,20 +1,20 @@
 // ConsumerState.swift - what a supervisor knows about one of its consumers.
 
-internal import SpoolJobs
-internal import SpoolThreads
+package import SpoolJobs
+package import SpoolThreads
 
 /// One consumer's place in a worker; the process in it may be replaced.
-struct ConsumerState {
-    enum Phase: Equatable {
+package struct ConsumerState {
+    package enum Phase: Equatable {
         case absent(until: Deadline)
         /// The fork server was asked; it has not said hello.
         case starting
         case ready
     }
 
-    var phase: Phase
+    package var phase: Phase
     /// In the order in which they were sent: it runs the first.
-    private(set) var held: [Claim] = []
+    package private(set) var held: [Claim] = []
     /// Since when the first one may have been running.
     var headSince: Deadline
     /// What was sent behind the first one was called back.

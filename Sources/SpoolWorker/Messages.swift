@@ -3,7 +3,7 @@
 // To a consumer: setup once, a place before the first job in it, jobs, stop, recall. From it: hello once, outcomes.
 // Everything is in order, so that what was asked for later is done to what was sent before.
 
-internal import SpoolJobs
+package import SpoolJobs
 internal import SpoolProcesses
 internal import SpoolThreads
 
@@ -41,14 +41,14 @@ struct Assignment: Hashable, Sendable {
 }
 
 /// A job that is to be stopped, and what its run then counts as.
-struct StopOrder: Hashable, Sendable {
-    var job: Int64
-    var attempt: Int
-    var signal: Int32
+package struct StopOrder: Hashable, Sendable {
+    package var job: Int64
+    package var attempt: Int
+    package var signal: Int32
     /// From the signal to SIGKILL.
-    var grace: Duration
+    package var grace: Duration
     /// `.cancelled`, or `.released` when the worker is going.
-    var verdict: Verdict
+    package var verdict: Verdict
 }
 
 extension FrameWriter {

@@ -6,7 +6,7 @@
 
 private import CSpool
 private import Glibc
-internal import SpoolJobs
+package import SpoolJobs
 internal import SpoolProcesses
 internal import SpoolSelectors
 public import SpoolThreads
@@ -235,7 +235,7 @@ public final class Supervisor {
     }
 
     /// Errors after which nothing was changed and another try may succeed.
-    private static func mayPass(_ error: SpoolError) -> Bool {
+    package static func mayPass(_ error: SpoolError) -> Bool {
         switch error {
         case .diskFull, .inputOutput, .locked, .readOnly, .system: true
         default: false
@@ -261,7 +261,7 @@ public final class Supervisor {
 private typealias Look = SupervisorState.Look
 
 extension SupervisorState.Look {
-    init(_ exchange: Exchange, settled: Int, recovered: Int, _ now: UnixTime) {
+    package init(_ exchange: Exchange, settled: Int, recovered: Int, _ now: UnixTime) {
         self.init(settled: settled)
         claims = exchange.claimed.map(\.claim)
         for job in exchange.claimed { limits[job.claim.job] = job.timeout }

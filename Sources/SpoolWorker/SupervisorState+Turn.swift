@@ -1,7 +1,7 @@
 // SupervisorState+Turn.swift - what is to be done now, and when to look again.
 
 internal import SpoolJobs
-internal import SpoolThreads
+package import SpoolThreads
 
 private import Glibc
 
@@ -139,7 +139,7 @@ extension SupervisorState {
     }
 
     /// When the loop must turn again though nothing happens.
-    func wakeTime(_ now: Deadline) -> Deadline {
+    package func wakeTime(_ now: Deadline) -> Deadline {
         var wake = min(tickAt, lookAt, suspect)
         if !unsettled.isEmpty { wake = min(wake, settleBy) }
         if room(now) > 0 { wake = min(wake, dueAt) }

@@ -4,24 +4,37 @@
 // the outcomes to be settled, until an exchange has settled it; a consumer that is stuck in a long job
 // keeps no other; nothing is claimed unless a consumer has room for it.
 
-internal import SpoolJobs
-internal import SpoolThreads
+package import SpoolJobs
+package import SpoolThreads
 
 /// The pure part of ``Supervisor``.
-struct SupervisorState {
+package struct SupervisorState {
     /// What a worker was asked for.
-    struct Settings: Hashable, Sendable {
-        var consumers: Int
+    package struct Settings: Hashable, Sendable {
+        package var consumers: Int
         /// Claims in all; nil is no limit. With one nothing is prefetched, so that every claim is a run.
-        var maxJobs: Int?
-        var untilEmpty = false
-        var idleExit: Duration?
-        var grace = Duration.seconds(25)
-        var killAfter = Duration.seconds(10)
+        package var maxJobs: Int?
+        package var untilEmpty: Bool
+        package var idleExit: Duration?
+        package var grace: Duration
+        package var killAfter: Duration
+
+        package init(
+            consumers: Int, maxJobs: Int? = nil, untilEmpty: Bool = false,
+            idleExit: Duration? = nil, grace: Duration = .seconds(25),
+            killAfter: Duration = .seconds(10)
+        ) {
+            self.consumers = consumers
+            self.maxJobs = maxJobs
+            self.untilEmpty = untilEmpty
+            self.idleExit = idleExit
+            self.grace = grace
+            self.killAfter = killAfter
+        }
     }
 
     /// What happened.
-    enum Event {
+    package enum Event {
         case born(slot: Int)
         /// `running` is the job that it was at; 0 is none. What it held and had not begun is given back.
         case died(slot: Int, running: Int64, cause: String, at: UnixTime)
@@ -40,7 +53,7 @@ struct SupervisorState {
     }
 
     /// What an exchange with the store gave.
-    struct Look {
+    package struct Look {
         var settled: Int
         var claims: [Claim] = []
         /// The time-outs of those that have one, by job.
@@ -56,7 +69,7 @@ struct SupervisorState {
     }
 
     /// What the shell has to do.
-    enum Action: Equatable {
+    package enum Action: Equatable {
         case fork(slot: Int)
         /// The claims at these places of the last look.
         case send(slot: Int, [Int])
@@ -67,7 +80,7 @@ struct SupervisorState {
         case finish
     }
 
-    enum Phase: Equatable {
+    package enum Phase: Equatable {
         case working
         /// No new claims; what runs may end until then.
         case draining(until: Deadline)
@@ -92,10 +105,10 @@ struct SupervisorState {
     static let early = Duration.milliseconds(300)
 
     let settings: Settings
-    var consumers: [ConsumerState]
-    var phase = Phase.working
+    package var consumers: [ConsumerState]
+    package var phase = Phase.working
     /// Outcomes that no exchange has settled yet.
-    var unsettled: [Outcome] = []
+    package var unsettled: [Outcome] = []
     var settleBy = Deadline.never
     var taken = 0
     /// The last look left nothing to take, and nothing has rung since.
@@ -106,17 +119,17 @@ struct SupervisorState {
     let earlyUntil: Deadline
     var dueAt = Deadline.never
     var idleSince: Deadline
-    var exchangeFailures = 0
+    package var exchangeFailures = 0
     var notBefore: Deadline
     /// Set when only the safety poll found work: unless the bell rings by then, a wake-up was lost.
     var suspect = Deadline.never
-    private(set) var missedWakeups = 0
+    package private(set) var missedWakeups = 0
     /// Running jobs whose consumer was told to cancel them, and by when it must have done so.
     var told: [Int64: Deadline] = [:]
     /// The time-outs of claims in consumers' hands, by job.
     var limits: [Int64: Duration] = [:]
 
-    init(_ settings: Settings, now: Deadline) {
+    package init(_ settings: Settings, now: Deadline) {
         self.settings = settings
         consumers = (0..<settings.consumers).map { _ in ConsumerState(now) }
         lookAt = now
@@ -127,11 +140,11 @@ struct SupervisorState {
     }
 
     /// Claims in consumers' hands.
-    var held: Int { consumers.reduce(0) { $0 + $1.held.count } }
+    package var held: Int { consumers.reduce(0) { $0 + $1.held.count } }
 
     /// Takes in what happened.
     /// - Returns: What is to be done about it, in order.
-    mutating func handle(_ event: Event, now: Deadline) -> [Action] {
+    package mutating func handle(_ event: Event, now: Deadline) -> [Action] {
         switch event {
         case .born(let slot): consumers[slot].phase = .ready
         case .died(let slot, let running, let cause, let at): bury(slot, running, cause, at, now)
@@ -257,7 +270,7 @@ struct SupervisorState {
 }
 
 extension Deadline {
-    static func + (deadline: Deadline, duration: Duration) -> Deadline {
+    package static func + (deadline: Deadline, duration: Duration) -> Deadline {
         guard deadline != .never else { return .never }
         let (sum, overflow) = deadline.nanoseconds.addingReportingOverflow(
             UInt64(max(0, duration.nanoseconds)))

@@ -1,6 +1,6 @@
 // faultdisk.c - a VFS of SQLite that passes everything on to the ordinary one and keeps a record of it.
 //
-// See sqlite.org/vfs.html. One thread at a time.
+// See sqlite.org/vfs.html. Recording is for one thread at a time; each thread has failures of its own.
 #include "faultdisk.h"
 #include <sqlite3.h>
 #include <stdio.h>
@@ -58,9 +58,37 @@ struct shim {
 #define REAL(p) (((struct shim *)(p))->real)
 #define CALL(p, method, ...) (REAL(p)->pMethods->method(REAL(p), ##__VA_ARGS__))
 
+// Calls that fail because a test on this thread wants them to: the `failing_after`-th of a kind, and so many after it.
+static _Thread_local int failing_kinds, failing_after, failing_times, failing_code, failed;
+
+static int fails(int kind) {
+    if (!(failing_kinds & kind) || failing_times == 0 || failing_after-- > 0) return SQLITE_OK;
+    failing_times--;
+    failed++;
+    return failing_code;
+}
+
+void fault_disk_fail(int kinds, int after, int times, int code) {
+    failing_kinds = kinds;
+    failing_after = after;
+    failing_times = times;
+    failing_code = code;
+    failed = 0;
+}
+
+int fault_disk_heal(void) {
+    failing_kinds = 0;
+    return failed;
+}
+
 static int shim_close(sqlite3_file *p) { return REAL(p)->pMethods ? CALL(p, xClose) : SQLITE_OK; }
-static int shim_read(sqlite3_file *p, void *b, int n, sqlite3_int64 o) { return CALL(p, xRead, b, n, o); }
+static int shim_read(sqlite3_file *p, void *b, int n, sqlite3_int64 o) {
+    int status = fails(FAULT_DISK_READ);
+    return status ? status : CALL(p, xRead, b, n, o);
+}
 static int shim_write(sqlite3_file *p, const void *b, int n, sqlite3_int64 o) {
+    int status = fails(FAULT_DISK_WRITE);
+    if (status) return status;
     remember(WRITE, ((struct shim *)p)->file, o, n, b);
     return CALL(p, xWrite, b, n, o);
 }
@@ -69,7 +97,9 @@ static int shim_truncate(sqlite3_file *p, sqlite3_int64 size) {
     return CALL(p, xTruncate, size);
 }
 static int shim_sync(sqlite3_file *p, int flags) {
-    int status = CALL(p, xSync, flags);
+    int status = fails(FAULT_DISK_SYNC);
+    if (status) return status;
+    status = CALL(p, xSync, flags);
     if (forgetful && ((struct shim *)p)->file == 1) return status;
     if (status == SQLITE_OK) remember(SYNC, ((struct shim *)p)->file, 0, 0, NULL);
     return status;
@@ -118,8 +148,9 @@ static void load(struct content *content, const char *path) {
     fclose(file);
 }
 
-int fault_disk_begin(const char *path) {
+int fault_disk_install(void) {
     static sqlite3_vfs shim;
+    if (ordinary) return 0;
     ordinary = sqlite3_vfs_find(NULL);
     if (!ordinary) return -1;
     shim = *ordinary;
@@ -127,11 +158,15 @@ int fault_disk_begin(const char *path) {
     shim.szOsFile = sizeof(struct shim) + ordinary->szOsFile;
     shim.xOpen = shim_open;
     shim.pNext = NULL;
+    return sqlite3_vfs_register(&shim, 1) == SQLITE_OK ? 0 : -1;
+}
+
+int fault_disk_begin(const char *path) {
     snprintf(watched[0], sizeof watched[0], "%s", path);
     snprintf(watched[1], sizeof watched[1], "%s-wal", path);
     for (int i = 0; i < 2; i++) load(&begun[i], watched[i]);
     recording = 1;
-    return sqlite3_vfs_register(&shim, 1) == SQLITE_OK ? 0 : -1;
+    return fault_disk_install();
 }
 
 void fault_disk_acknowledge(int64_t puts, int64_t done) { remember(ACKNOWLEDGE, -1, puts, done, NULL); }

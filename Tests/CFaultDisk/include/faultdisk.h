@@ -2,8 +2,20 @@
 #pragma once
 #include <stdint.h>
 
-/// Puts itself between SQLite and its files, for every connection opened from now on. Remembers what happens to the
-/// database `path` and its -wal; their contents now count as synced. Returns 0, or -1.
+/// Puts itself between SQLite and its files, for every connection opened from now on. Returns 0, or -1.
+int fault_disk_install(void);
+
+enum { FAULT_DISK_READ = 1, FAULT_DISK_WRITE = 2, FAULT_DISK_SYNC = 4 };
+
+/// Of the calls of these kinds that this thread makes now `after` succeed, then `times` fail with a code of SQLite's;
+/// the next succeed again.
+void fault_disk_fail(int kinds, int after, int times, int code);
+
+/// No call of this thread fails any more. Returns how many did since `fault_disk_fail`.
+int fault_disk_heal(void);
+
+/// Installs itself, and remembers what happens to the database `path` and its -wal; their contents now count as synced.
+/// Returns 0, or -1.
 int fault_disk_begin(const char *path);
 
 /// Remembers that so many puts and so many finished jobs were acknowledged.
