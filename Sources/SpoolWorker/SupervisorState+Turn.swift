@@ -99,13 +99,18 @@ extension SupervisorState {
         return min(room, Self.maximumTake, allowed)
     }
 
+    /// Some consumer soon has nothing to do.
+    private func isHungry(_ now: Deadline) -> Bool {
+        consumers.contains { $0.isHungry(prefetching: isPrefetching, now: now) }
+    }
+
     private mutating func exchange(_ now: Deadline) -> Action? {
         guard notBefore <= now else { return nil }
         let isTick = tickAt <= now
         if isTick { tickAt = now + (now < earlyUntil ? Self.earlyTick : Self.safetyPoll) }
         if dueAt <= now { isDry = false }
         let room = room(now)
-        let isHungry = consumers.contains { $0.isHungry(prefetching: isPrefetching, now: now) }
+        let isHungry = isHungry(now)
         let wantsMore = room > 0 && !isDry && isHungry
         let mustSettle = !unsettled.isEmpty && (isDry || isHungry || !isWorking || settleBy <= now)
         guard isTick || lookAt <= now || wantsMore || mustSettle else { return nil }
@@ -142,7 +147,8 @@ extension SupervisorState {
     package func wakeTime(_ now: Deadline) -> Deadline {
         var wake = min(tickAt, lookAt, suspect)
         if !unsettled.isEmpty { wake = min(wake, settleBy) }
-        if room(now) > 0 { wake = min(wake, dueAt) }
+        // Room alone is no reason to wake: a consumer that has enough to do takes no more yet.
+        if room(now) > 0, isHungry(now) { wake = min(wake, dueAt) }
         wake = max(wake, notBefore)
         switch phase {
         case .draining(let until), .stopping(let until): wake = min(wake, until)

@@ -33,6 +33,8 @@ final class SimulatedWorker {
     /// The agenda's entry that counts; others are old.
     private var wakeNumber = 0
     private var wakeAt = Int64.max
+    /// Turns in a row after which there was nothing to wait for.
+    private var sleepless = 0
     /// Since when a consumer was idle although there was work.
     private var hungrySince: Int64?
 
@@ -106,6 +108,8 @@ final class SimulatedWorker {
         try watchHunger()
         let wake = state.wakeTime(clock)
         guard wake != .never else { throw Violation("R8: a worker sleeps for ever") }
+        sleepless = wake <= clock ? sleepless + 1 : 0
+        guard sleepless < 10 else { throw Violation("R9: worker \(number) turns and never sleeps") }
         schedule(Int64(clamping: wake.nanoseconds) - Int64(clamping: clock.nanoseconds))
     }
 

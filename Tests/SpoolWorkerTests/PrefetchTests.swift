@@ -54,4 +54,21 @@ import Testing
             rehearsal.pass(SupervisorState.recallAfter)
         }
     }
+
+    @Test("R9: sleeps while a job is due and its consumers have enough to do")
+    func dueAndBusy() {
+        var rehearsal = Rehearsal(consumers: 1)
+        _ = rehearsal.turn()
+        rehearsal.finish(0, after: .milliseconds(5))
+        rehearsal.ready = 4
+        _ = rehearsal.turn()
+        #expect(rehearsal.state.consumers[0].held.count == 4)
+        var look = SupervisorState.Look(settled: 0)
+        look.isDry = true
+        look.dueIn = .milliseconds(1)
+        _ = rehearsal.state.handle(.exchanged(look), now: rehearsal.now)
+        rehearsal.pass(.milliseconds(2))
+        _ = rehearsal.turn()
+        #expect(rehearsal.state.wakeTime(rehearsal.now) > rehearsal.now)
+    }
 }
