@@ -5,7 +5,7 @@ import SpoolProcesses
 import SpoolThreads
 import Testing
 
-@Suite("A connection", .timeLimit(.minutes(2))) struct ConnectionTests {
+@Suite("A connection", .timeLimit(.minutes(10))) struct ConnectionTests {
     struct Point: Codable, Equatable {
         var x = 1
         var y = -2.5

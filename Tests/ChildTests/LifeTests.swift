@@ -3,7 +3,7 @@
 import SpoolProcesses
 import Testing
 
-@Suite("A child process", .timeLimit(.minutes(5))) struct LifeTests {
+@Suite("A child process", .timeLimit(.minutes(10))) struct LifeTests {
     @Test("cPR3: its input arrives unchanged", arguments: StartMethod.allCases)
     func arguments(_ method: StartMethod) throws {
         try Rig.run("arguments", method.rawValue)

@@ -3,7 +3,7 @@
 import SpoolProcesses
 import Testing
 
-@Suite("A pipe", .timeLimit(.minutes(5))) struct PipeTests {
+@Suite("A pipe", .timeLimit(.minutes(10))) struct PipeTests {
     @Test(
         "cPI1, cPI3: carries messages of any size to a child and back",
         arguments: StartMethod.allCases)

@@ -3,7 +3,7 @@
 import SpoolProcesses
 import Testing
 
-@Suite("A pool of processes", .timeLimit(.minutes(5))) struct PoolTests {
+@Suite("A pool of processes", .timeLimit(.minutes(10))) struct PoolTests {
     static let methods = [StartMethod.forkServer, .spawn]
 
     private func run(_ name: String, _ method: StartMethod = .forkServer) throws {

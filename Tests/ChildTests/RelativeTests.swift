@@ -3,7 +3,7 @@
 import SpoolProcesses
 import Testing
 
-@Suite("Processes of one program", .timeLimit(.minutes(5))) struct RelativeTests {
+@Suite("Processes of one program", .timeLimit(.minutes(10))) struct RelativeTests {
     @Test("cPR4: are called and made as they are told, and daemons only if told")
     func names() throws { try Rig.run("names") }
 

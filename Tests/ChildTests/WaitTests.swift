@@ -5,7 +5,7 @@ import SpoolProcesses
 import SpoolThreads
 import Testing
 
-@Suite("Waiting for several things", .timeLimit(.minutes(2))) struct WaitTests {
+@Suite("Waiting for several things", .timeLimit(.minutes(10))) struct WaitTests {
     /// Nil: the end.
     private func next(_ reader: Connection) throws -> [Int]? {
         do {
@@ -148,7 +148,7 @@ import Testing
     }
 }
 
-@Suite("A listener", .timeLimit(.minutes(2))) struct ListenerTests {
+@Suite("A listener", .timeLimit(.minutes(10))) struct ListenerTests {
     private func path() -> String {
         "/tmp/spool-listener-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
     }

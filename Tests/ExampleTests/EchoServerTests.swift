@@ -4,7 +4,7 @@ import Foundation
 import SpoolThreads
 import Testing
 
-@Suite("The example EchoServer", .serialized, .timeLimit(.minutes(3))) struct EchoServerTests {
+@Suite("The example EchoServer", .serialized, .timeLimit(.minutes(10))) struct EchoServerTests {
     let server: Example
     let port: UInt16
 

@@ -2,7 +2,7 @@
 
 import Testing
 
-@Suite("The tutorial's programs", .timeLimit(.minutes(3))) struct TutorialTests {
+@Suite("The tutorial's programs", .timeLimit(.minutes(10))) struct TutorialTests {
     @Test(
         "print, line by line, what they promise",
         arguments: [

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SpoolQueues
 
-@Suite("Futures and tasks", .timeLimit(.minutes(2))) struct AsyncFutureTests {
+@Suite("Futures and tasks", .timeLimit(.minutes(10))) struct AsyncFutureTests {
     @Test("cF8, cF9: a task gets the value, or what hinders it")
     func value() async throws {
         #expect(try await Made.finished(42).value == 42)

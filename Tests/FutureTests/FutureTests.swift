@@ -5,7 +5,7 @@ import Testing
 
 @testable import SpoolQueues
 
-@Suite("A future", .timeLimit(.minutes(2))) struct FutureTests {
+@Suite("A future", .timeLimit(.minutes(10))) struct FutureTests {
     @Test("cF2: a callback that throws keeps no other from running, in the order of adding")
     func throwingCallback() throws {
         let future = Future<Int>()

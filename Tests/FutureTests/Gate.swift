@@ -5,7 +5,7 @@ import SpoolThreads
 import Testing
 
 /// The longest that anything in these tests may take.
-let patience = Duration.seconds(60)
+let patience = Duration.seconds(300)
 
 /// Closed until somebody opens it; then open for ever.
 final class Gate: Sendable {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SpoolQueues
 
-@Suite("A task that waits for its own pool", .timeLimit(.minutes(2))) struct OwnPoolTests {
+@Suite("A task that waits for its own pool", .timeLimit(.minutes(10))) struct OwnPoolTests {
     private let allWait = SpoolError.badInput(
         "all 1 workers of the pool would wait for tasks of their own pool.",
         hint: "Give the pool more workers, or the inner tasks a pool of their own.")

@@ -6,7 +6,7 @@ import Testing
 
 @testable import SpoolQueues
 
-@Suite("The end of a pool", .timeLimit(.minutes(2))) struct ShutdownTests {
+@Suite("The end of a pool", .timeLimit(.minutes(10))) struct ShutdownTests {
     @Test("cFS1: a task after the shutdown is refused")
     func afterwards() throws {
         for hasWorked in [false, true] {
@@ -113,7 +113,7 @@ import Testing
     }
 }
 
-@Suite("The example Futures", .timeLimit(.minutes(2))) struct FuturesExampleTests {
+@Suite("The example Futures", .timeLimit(.minutes(10))) struct FuturesExampleTests {
     @Test("pools, callbacks and futures as they are done, as the tutorial has them")
     func tour() throws {
         let (status, printed, errors) = try run([])

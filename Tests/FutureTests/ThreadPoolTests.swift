@@ -6,7 +6,7 @@ import Testing
 
 @testable import SpoolQueues
 
-@Suite("A pool of threads", .timeLimit(.minutes(2))) struct ThreadPoolTests {
+@Suite("A pool of threads", .timeLimit(.minutes(10))) struct ThreadPoolTests {
     @Test("cFX1: the initializer runs in every worker before its first task")
     func initializer() throws {
         let notes = Notes<UInt>()

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SpoolQueues
 
-@Suite("Waiting for many futures", .timeLimit(.minutes(2))) struct WaitTests {
+@Suite("Waiting for many futures", .timeLimit(.minutes(10))) struct WaitTests {
     @Test("cFW1: a future that is given twice counts once")
     func twice() throws {
         let future = try Made.finished()

@@ -5,7 +5,7 @@ import SpoolJobs
 import SpoolThreads
 import Testing
 
-@Suite("The example ProducersAndConsumers", .timeLimit(.minutes(5))) struct ExampleTests {
+@Suite("The example ProducersAndConsumers", .timeLimit(.minutes(10))) struct ExampleTests {
     @Test("puts, consumes and joins")
     func runs() throws {
         let scratch = try Scratch()

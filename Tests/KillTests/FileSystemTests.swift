@@ -6,7 +6,7 @@ import SpoolThreads
 import Testing
 
 @Suite(
-    "A store on a file system", .timeLimit(.minutes(5)), .serialized,
+    "A store on a file system", .timeLimit(.minutes(10)), .serialized,
     .enabled(if: getuid() == 0, "mounting needs root"))
 struct FileSystemTests {
     let scratch: Scratch

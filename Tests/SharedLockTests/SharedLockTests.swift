@@ -2,7 +2,7 @@
 
 import Testing
 
-@Suite("A lock between processes", .timeLimit(.minutes(2))) struct SharedLockTests {
+@Suite("A lock between processes", .timeLimit(.minutes(10))) struct SharedLockTests {
     @Test("cML2: recursive: three acquires, three releases, a fourth is stopped")
     func recursive() throws { try play("rlock") }
 
@@ -31,7 +31,7 @@ import Testing
     func stoppedOwner() throws { try play("stopped-owner") }
 }
 
-@Suite("A semaphore between processes", .timeLimit(.minutes(2))) struct SharedSemaphoreTests {
+@Suite("A semaphore between processes", .timeLimit(.minutes(10))) struct SharedSemaphoreTests {
     @Test("cML4: its value goes 2, 1, 0; a try fails at 0; releases raise it, also above the start")
     func value() throws { try play("semaphore") }
 

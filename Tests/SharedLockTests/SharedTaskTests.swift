@@ -6,7 +6,7 @@ import Testing
 
 @testable import SpoolProcesses
 
-private let patience = Duration.seconds(60)
+private let patience = Duration.seconds(300)
 
 /// Looks until it holds, leaving the pool to others.
 private func eventually(_ holds: () -> Bool) async -> Bool {
@@ -22,7 +22,7 @@ private final class Unguarded: @unchecked Sendable {  // that is what the test i
     var value = 0
 }
 
-@Suite("A shared lock of tasks", .timeLimit(.minutes(2))) struct SharedTaskTests {
+@Suite("A shared lock of tasks", .timeLimit(.minutes(10))) struct SharedTaskTests {
     @Test("tasks take it in turn, also across their suspensions, beside threads")
     func turns() async throws {
         let (lock, sum) = (try SharedLock(), Unguarded())

@@ -2,7 +2,7 @@
 
 import Testing
 
-@Suite("An event between processes", .timeLimit(.minutes(2))) struct SharedEventTests {
+@Suite("An event between processes", .timeLimit(.minutes(10))) struct SharedEventTests {
     @Test(
         "cML14, cE4: clear, set, set by another process and cleared at once: waits end as they should"
     )
@@ -12,7 +12,7 @@ import Testing
     func dead() throws { try play("event-dead") }
 }
 
-@Suite("A condition between processes", .timeLimit(.minutes(2))) struct SharedConditionTests {
+@Suite("A condition between processes", .timeLimit(.minutes(10))) struct SharedConditionTests {
     @Test("cML8: six are late by themselves; six new ones are all woken by notifyAll")
     func notifyAll() throws { try play("notify-all") }
 
@@ -33,7 +33,7 @@ import Testing
     func deadNotifier() throws { try play("condition-owner") }
 }
 
-@Suite("A barrier between processes", .timeLimit(.minutes(2))) struct SharedBarrierTests {
+@Suite("A barrier between processes", .timeLimit(.minutes(10))) struct SharedBarrierTests {
     @Test("cMB1: keeps its parties in step, ten phases in a row")
     func step() throws { try play("barrier") }
 

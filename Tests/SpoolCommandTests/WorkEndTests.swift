@@ -4,7 +4,7 @@ import Foundation
 import SpoolThreads
 import Testing
 
-@Suite("A worker", .timeLimit(.minutes(5))) struct WorkEndTests {
+@Suite("A worker", .timeLimit(.minutes(10))) struct WorkEndTests {
     let bench: Bench
 
     init() throws { bench = try Bench() }

@@ -5,7 +5,7 @@ import SpoolJobs
 import SpoolThreads
 import Testing
 
-@Suite("spool work", .timeLimit(.minutes(5))) struct WorkTests {
+@Suite("spool work", .timeLimit(.minutes(10))) struct WorkTests {
     let bench: Bench
 
     init() throws { bench = try Bench() }

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SpoolJobs
 
-@Suite("A durable queue", .timeLimit(.minutes(2))) struct JobQueueTests {
+@Suite("A durable queue", .timeLimit(.minutes(10))) struct JobQueueTests {
     let scratch = Scratch()
 
     func queue() throws -> JobQueue { try JobQueue("mail", in: JobStore(scratch.path)) }

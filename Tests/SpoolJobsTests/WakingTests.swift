@@ -5,7 +5,7 @@ import Testing
 
 @testable import SpoolJobs
 
-@Suite("Waiting for the store", .timeLimit(.minutes(2))) struct WakingTests {
+@Suite("Waiting for the store", .timeLimit(.minutes(10))) struct WakingTests {
     let scratch = Scratch()
 
     /// Rings until the store shows what is waited for; false when only the safety poll would have.

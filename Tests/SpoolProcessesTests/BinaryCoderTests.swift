@@ -5,7 +5,7 @@ import SpoolProcesses
 import SpoolThreads
 import Testing
 
-@Suite("The binary coder", .timeLimit(.minutes(1))) struct BinaryCoderTests {
+@Suite("The binary coder", .timeLimit(.minutes(10))) struct BinaryCoderTests {
     struct Order: Codable, Hashable {
         var name: String
         var count: Int?

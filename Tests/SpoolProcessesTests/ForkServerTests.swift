@@ -7,7 +7,7 @@ import Testing
 
 @testable import SpoolProcesses
 
-@Suite("A fork server", .timeLimit(.minutes(1))) struct ForkServerTests {
+@Suite("A fork server", .timeLimit(.minutes(10))) struct ForkServerTests {
     /// The built program stands beside the test's own.
     static let spool: String = {
         var path = [CChar](repeating: 0, count: 4096)

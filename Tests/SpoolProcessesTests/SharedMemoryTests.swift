@@ -6,7 +6,7 @@ import Testing
 
 @testable import SpoolProcesses
 
-@Suite("Shared memory", .timeLimit(.minutes(1))) struct SharedMemoryTests {
+@Suite("Shared memory", .timeLimit(.minutes(10))) struct SharedMemoryTests {
     @Test("is the same memory wherever its descriptor is mapped, and begins as zeros")
     func mappedTwice() throws {
         let memory = try SharedMemory.make(bytes: 10_000)
@@ -55,7 +55,7 @@ import Testing
     }
 }
 
-@Suite("A robust lock", .timeLimit(.minutes(1))) struct RobustMutexTests {
+@Suite("A robust lock", .timeLimit(.minutes(10))) struct RobustMutexTests {
     /// A lock in memory that is mapped as long as the test runs.
     private let memory: SharedMemory
     private let lock: RobustMutex

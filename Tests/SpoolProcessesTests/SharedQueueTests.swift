@@ -10,7 +10,7 @@ import Testing
 @testable import SpoolProcesses
 
 /// The longest that anything here may take.
-private let patience = Duration.seconds(60)
+private let patience = Duration.seconds(300)
 
 /// A program that uses a queue: Tests/SharedKillRig/Use.swift.
 private struct User {
@@ -77,7 +77,7 @@ private struct Secret: SharedItem, Codable {
     init(from decoder: any Decoder) throws { throw Refused() }
 }
 
-@Suite("A shared queue between processes", .timeLimit(.minutes(2))) struct SharedQueueTests {
+@Suite("A shared queue between processes", .timeLimit(.minutes(10))) struct SharedQueueTests {
     @Test(
         "cMQ1, cMQ4: is full for all when one process has filled it, and empty when one has emptied it"
     )
@@ -196,7 +196,7 @@ private struct Secret: SharedItem, Codable {
     }
 }
 
-@Suite("A shared queue and the dead", .timeLimit(.minutes(2))) struct SharedQueueDeathTests {
+@Suite("A shared queue and the dead", .timeLimit(.minutes(10))) struct SharedQueueDeathTests {
     @Test(
         "R2: what a killed process held is the first to be got again, as its second delivery, and no third"
     )
@@ -309,7 +309,7 @@ private struct Secret: SharedItem, Codable {
     }
 }
 
-@Suite("A shared queue refuses", .timeLimit(.minutes(2))) struct SharedQueueRefusalTests {
+@Suite("A shared queue refuses", .timeLimit(.minutes(10))) struct SharedQueueRefusalTests {
     @Test("an item that would not fit into the empty queue; the largest that does goes through")
     func tooLarge() throws {
         let queue = try SharedQueue<[UInt8]>(bytes: 4096)

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SpoolQueues
 
-@Suite("A queue of tasks", .timeLimit(.minutes(2))) struct AsyncQueueTests {
+@Suite("A queue of tasks", .timeLimit(.minutes(10))) struct AsyncQueueTests {
     @Test("cQA5: with a bound of 2 the third put suspends until an item is taken")
     func bound() async throws {
         let subject = try Distance.queue.make(maxsize: 2)

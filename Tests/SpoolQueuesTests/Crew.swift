@@ -5,7 +5,7 @@ import SpoolThreads
 import Testing
 
 /// The longest that anything in these tests may take.
-let patience = Duration.seconds(60)
+let patience = Duration.seconds(300)
 
 /// Looks until it holds.
 func eventually(_ holds: () throws -> Bool) throws -> Bool {

@@ -5,7 +5,7 @@ import Testing
 
 @testable import SpoolQueues
 
-@Suite("A joinable queue", .timeLimit(.minutes(2))) struct QueueContractTests {
+@Suite("A joinable queue", .timeLimit(.minutes(10))) struct QueueContractTests {
     @Test(
         "cQ1, cQ4: taskDone once too often is refused and changes nothing",
         arguments: Distance.allCases)

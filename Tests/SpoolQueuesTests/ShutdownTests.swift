@@ -7,7 +7,7 @@ import Testing
 
 @testable import SpoolQueues
 
-@Suite("A queue that is shut down", .timeLimit(.minutes(2))) struct ShutdownTests {
+@Suite("A queue that is shut down", .timeLimit(.minutes(10))) struct ShutdownTests {
     @Test(
         "cQS1: refuses every put and get when it is empty", arguments: Distance.inMemory,
         [false, true])

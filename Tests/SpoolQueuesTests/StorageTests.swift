@@ -5,7 +5,7 @@ import Testing
 
 @testable import SpoolQueues
 
-@Suite("The storage of a queue", .timeLimit(.minutes(2))) struct StorageTests {
+@Suite("The storage of a queue", .timeLimit(.minutes(10))) struct StorageTests {
     /// Appends and removes at random, beside an array from which `next` says which item is due.
     private func compare<Storage: QueueStorage & ~Copyable>(
         _ storage: consuming Storage, _ next: ([Int]) -> Int

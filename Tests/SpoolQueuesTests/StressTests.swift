@@ -5,7 +5,7 @@ import Testing
 
 @testable import SpoolQueues
 
-@Suite("A joinable queue under load", .timeLimit(.minutes(5))) struct StressTests {
+@Suite("A joinable queue under load", .timeLimit(.minutes(10))) struct StressTests {
     @Test("cQ20: one producer and one consumer keep the order", arguments: [Distance.queue, .disk])
     func order(_ distance: Distance) throws {
         let queue = try distance.make(maxsize: 3).queue

@@ -6,7 +6,7 @@ import SpoolThreads
 import Testing
 
 /// One after the other: select(2) has room for low descriptors only, and some tests open thousands.
-@Suite("A selector", .serialized, .timeLimit(.minutes(3))) enum SelectorSuite {}
+@Suite("A selector", .serialized, .timeLimit(.minutes(10))) enum SelectorSuite {}
 
 extension SelectorSuite {
     @Suite("keeps what is registered") struct Registered {

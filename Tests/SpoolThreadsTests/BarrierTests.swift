@@ -5,7 +5,7 @@ import Testing
 
 private struct Oops: Error {}
 
-@Suite("A barrier of five", .timeLimit(.minutes(2))) struct BarrierTests {
+@Suite("A barrier of five", .timeLimit(.minutes(10))) struct BarrierTests {
     @Test("cB1, cB2: keeps its parties in step, ten phases in a row", arguments: Distance.allCases)
     func step(_ distance: Distance) throws {
         let barrier = try distance.barrier(5)

@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 /// The longest that anything in these tests may take.
-let patience = Duration.seconds(60)
+let patience = Duration.seconds(300)
 
 /// Looks until it holds.
 func eventually(_ holds: () -> Bool) -> Bool {

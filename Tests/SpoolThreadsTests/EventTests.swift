@@ -3,7 +3,7 @@
 import SpoolThreads
 import Testing
 
-@Suite("An event", .timeLimit(.minutes(2))) struct EventTests {
+@Suite("An event", .timeLimit(.minutes(10))) struct EventTests {
     @Test("cE1: is clear at first; set and clear may be repeated", arguments: Distance.allCases)
     func flag(_ distance: Distance) throws {
         let event = try distance.event()
@@ -74,7 +74,7 @@ import Testing
     }
 }
 
-@Suite("A condition", .timeLimit(.minutes(2))) struct ConditionTests {
+@Suite("A condition", .timeLimit(.minutes(10))) struct ConditionTests {
     @Test("cC1: has a recursive lock of its own, or the very lock that it was given")
     func locks() throws {
         let own = Condition()

@@ -5,7 +5,7 @@ import Testing
 
 private struct Oops: Error {}
 
-@Suite("A lock of any kind", .timeLimit(.minutes(2))) struct AnyLockTests {
+@Suite("A lock of any kind", .timeLimit(.minutes(10))) struct AnyLockTests {
     @Test("cL1, cL15: is made and dropped", arguments: LockKind.allCases)
     func make(_ kind: LockKind) throws {
         weak var dropped: AnyObject?
@@ -151,7 +151,7 @@ private struct Oops: Error {}
     }
 }
 
-@Suite("A plain lock", .timeLimit(.minutes(2))) struct LockTests {
+@Suite("A plain lock", .timeLimit(.minutes(10))) struct LockTests {
     @Test("cLN2: another thread may release it, as a task that holds it may go on elsewhere")
     func otherThread() throws {
         let lock = Lock()
@@ -229,7 +229,7 @@ private struct Oops: Error {}
     }
 }
 
-@Suite("A recursive lock", .timeLimit(.minutes(2))) struct RLockTests {
+@Suite("A recursive lock", .timeLimit(.minutes(10))) struct RLockTests {
     @Test("cLR1, cLR4, cLR6: its holder takes it again; as many releases free it")
     func again() throws {
         let lock = RLock()

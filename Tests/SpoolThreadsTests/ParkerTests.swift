@@ -3,7 +3,7 @@
 import SpoolThreads
 import Testing
 
-@Suite("A parker", .timeLimit(.minutes(1))) struct ParkerTests {
+@Suite("A parker", .timeLimit(.minutes(10))) struct ParkerTests {
     @Test("keeps what was told before anybody waited")
     func before() {
         let parker = Parker()

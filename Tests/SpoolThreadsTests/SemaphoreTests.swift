@@ -6,7 +6,7 @@ import Testing
 
 private struct Oops: Error {}
 
-@Suite("A semaphore", .timeLimit(.minutes(2))) struct SemaphoreTests {
+@Suite("A semaphore", .timeLimit(.minutes(10))) struct SemaphoreTests {
     @Test("cS1: a negative first value is stopped with a sentence")
     func negative() async {
         let end = await #expect(

@@ -7,7 +7,7 @@ import Testing
 
 private struct Oops: Error {}
 
-@Suite("A thread", .timeLimit(.minutes(2))) struct ThreadTests {
+@Suite("A thread", .timeLimit(.minutes(10))) struct ThreadTests {
     @Test("cT1: is a daemon as its creator is, or as it was told")
     func daemon() throws {
         #expect(!Thread {}.daemon && Thread(daemon: true) {}.daemon)

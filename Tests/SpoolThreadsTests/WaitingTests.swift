@@ -7,7 +7,7 @@ import Testing
 
 @testable import SpoolThreads
 
-@Suite("Waiting", .timeLimit(.minutes(2))) struct WaitingTests {
+@Suite("Waiting", .timeLimit(.minutes(10))) struct WaitingTests {
     @Test("an event that comes after the look ends the wait at once")
     func eventCount() throws {
         let word = UnsafeMutablePointer<Atomic<UInt32>>.allocate(capacity: 1)

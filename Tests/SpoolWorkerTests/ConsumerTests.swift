@@ -96,7 +96,7 @@ private final class Line {
     }
 }
 
-@Suite("A consumer", .timeLimit(.minutes(1))) struct ConsumerTests {
+@Suite("A consumer", .timeLimit(.minutes(10))) struct ConsumerTests {
     @Test("runs one job after the other and tells how each ended")
     func jobs() throws {
         let line = try Line()
