@@ -46,9 +46,11 @@ void spool_die_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGKILL); }
 static _Noreturn void run_adopted(
     pid_t intermediate, const char *name, int dies, void (*body)(void *), void *context) {
     spool_name_thread(name);
-    // The death signal fires when a parent goes: it may be asked for only after the intermediate one has gone.
-    while (getppid() == intermediate) sched_yield();
-    if (dies) spool_die_with_parent();
+    if (dies) {
+        // The signal fires when a parent goes: it may be asked for only after the intermediate one has gone.
+        while (getppid() == intermediate) sched_yield();
+        spool_die_with_parent();
+    }
     run_on_fresh_thread(body, context);
 }
 

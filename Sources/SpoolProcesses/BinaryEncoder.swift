@@ -31,11 +31,19 @@ public struct BinaryEncoder: Sendable {
     /// - Throws: `tooLarge`, as soon as the limit is passed. `badInput` when the value refuses to be encoded, or has
     ///   more than 128 containers in each other. What its own `encode(to:)` throws, if that is a SpoolError.
     public func encode<Value: Encodable>(_ value: Value) throws(SpoolError) -> [UInt8] {
+        let buffer = Buffer([BinaryFormat.mark])
+        // A number or a text by itself has no keys, and needs nothing of what follows.
+        if buffer.putPlain(value) {
+            buffer.put(varint: 0)
+            guard buffer.bytes.count <= limit else {
+                throw .tooLarge(what: "the encoded value", bytes: buffer.bytes.count, limit: limit)
+            }
+            return buffer.bytes
+        }
         let message = Message(limit: min(limit, Int(UInt32.max)), userInfo: userInfo)
-        let root = ValueEncoder(message, Buffer([BinaryFormat.mark]), parent: nil, key: nil)
         do {
-            try root.write(value)
-            return try message.complete(root.buffer)
+            try ValueEncoder(message, buffer, parent: nil, key: nil).write(value)
+            return try message.complete(buffer)
         } catch let error as SpoolError {
             throw error
         } catch EncodingError.invalidValue(_, let context) {
@@ -92,6 +100,43 @@ final class Buffer {
             put(varint: UInt64($0.count))
             bytes.append(contentsOf: $0)
         }
+    }
+
+    /// False: the value is none of these.
+    func putPlain<Value>(_ value: Value) -> Bool {
+        if let text = BinaryFormat.same(value, String.self) {
+            put(.text)
+            put(text: text)
+        } else if let truth = BinaryFormat.same(value, Bool.self) {
+            put(truth ? .yes : .no)
+        } else if let number = BinaryFormat.same(value, Double.self) {
+            put(.double)
+            put(fixed: number.bitPattern)
+        } else if let number = BinaryFormat.same(value, Float.self) {
+            put(.float)
+            put(fixed: number.bitPattern)
+        } else if let run = BinaryFormat.same(value, [UInt8].self) {
+            put(.run)
+            put(varint: UInt64(run.count))
+            bytes += run
+        } else {
+            return putInteger(value, Int.self) || putInteger(value, UInt8.self)
+                || putInteger(value, Int32.self) || putInteger(value, UInt32.self)
+                || putInteger(value, Int64.self) || putInteger(value, UInt64.self)
+                || putInteger(value, UInt.self) || putInteger(value, Int8.self)
+                || putInteger(value, Int16.self) || putInteger(value, UInt16.self)
+                || putInteger(value, Int128.self) || putInteger(value, UInt128.self)
+        }
+        return true
+    }
+
+    @inline(__always)
+    private func putInteger<Value, Integer: FixedWidthInteger>(
+        _ value: Value, _ type: Integer.Type
+    ) -> Bool {
+        guard let number = BinaryFormat.same(value, type) else { return false }
+        put(integer: number)
+        return true
     }
 }
 
@@ -248,7 +293,7 @@ final class ValueEncoder: Encoder {
 
     /// Writes a value to the end of the buffer. `key`, a way to it from here, is asked for only if it is needed.
     func write<Value: Encodable>(_ value: Value, at key: (any CodingKey)? = nil) throws {
-        if writePlain(value) { return try message.checkSize(buffer) }
+        if buffer.putPlain(value) { return try message.checkSize(buffer) }
         guard depth < BinaryFormat.deepest else {
             throw EncodingError.invalidValue(
                 value,
@@ -261,41 +306,4 @@ final class ValueEncoder: Encoder {
     }
 
     func writeNil() { buffer.put(.nothing) }
-
-    /// False: the value is none of these.
-    private func writePlain<Value>(_ value: Value) -> Bool {
-        if let text = BinaryFormat.same(value, String.self) {
-            buffer.put(.text)
-            buffer.put(text: text)
-        } else if let truth = BinaryFormat.same(value, Bool.self) {
-            buffer.put(truth ? .yes : .no)
-        } else if let number = BinaryFormat.same(value, Double.self) {
-            buffer.put(.double)
-            buffer.put(fixed: number.bitPattern)
-        } else if let number = BinaryFormat.same(value, Float.self) {
-            buffer.put(.float)
-            buffer.put(fixed: number.bitPattern)
-        } else if let run = BinaryFormat.same(value, [UInt8].self) {
-            buffer.put(.run)
-            buffer.put(varint: UInt64(run.count))
-            buffer.bytes += run
-        } else {
-            return writeInteger(value, Int.self) || writeInteger(value, UInt8.self)
-                || writeInteger(value, Int32.self) || writeInteger(value, UInt32.self)
-                || writeInteger(value, Int64.self) || writeInteger(value, UInt64.self)
-                || writeInteger(value, UInt.self) || writeInteger(value, Int8.self)
-                || writeInteger(value, Int16.self) || writeInteger(value, UInt16.self)
-                || writeInteger(value, Int128.self) || writeInteger(value, UInt128.self)
-        }
-        return true
-    }
-
-    @inline(__always)
-    private func writeInteger<Value, Integer: FixedWidthInteger>(
-        _ value: Value, _ type: Integer.Type
-    ) -> Bool {
-        guard let number = BinaryFormat.same(value, type) else { return false }
-        buffer.put(integer: number)
-        return true
-    }
 }

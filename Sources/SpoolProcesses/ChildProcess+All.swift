@@ -32,11 +32,15 @@ extension ChildProcess {
         return ChildRoll.shared.children
     }
 
-    /// Blocks until any of the children has ended.
+    /// Blocks until any of the children has ended, each of which is told once: not those that were joined, or whose
+    /// `exitStatus` was seen.
     /// - Returns: Which, and how. Nil: there is none.
     /// - Throws: `system` when descriptors or memory are short.
     public static func waitForAny() throws(SpoolError) -> (child: ChildProcess, end: ProcessEnd)? {
         while true {
+            if let child = ChildRoll.shared.takeUntold(), let end = try child.exitStatus {
+                return (child, end)
+            }
             let children = ChildRoll.shared.children
             guard !children.isEmpty else { return nil }
             let ready = try Connection.wait(for: children)

@@ -173,21 +173,22 @@ public final class ChildProcess: @unchecked Sendable {  // a body runs in a fork
     }
 
     /// Takes its end, if it has come.
+    /// - Parameter isTold: Whether the caller hears of it; if not, ``waitForAny()`` still tells it.
     @discardableResult
-    private func reap() -> Bool {
+    private func reap(isTold: Bool = true) -> Bool {
         let (isNew, hasEnded) = life.withLock { life, _ -> (Bool, Bool) in
             guard case .running = life.stage, let file = life.file else { return (false, true) }
             guard let end = ProcessEnd.reap(process: file.number) else { return (false, false) }
             life.stage = .ended(end)
             return (true, true)
         }
-        if isNew { ChildRoll.shared.leave(self) }
+        if isNew { ChildRoll.shared.leave(self, isTold: isTold) }
         return hasEnded
     }
 
     /// Children whose end nobody has asked for are zombies until then.
     static func reapEnded() {
-        for child in ChildRoll.shared.children { child.reap() }
+        for child in ChildRoll.shared.children { child.reap(isTold: false) }
     }
 
     /// Blocks until it has ended. Its end wakes at once.
@@ -205,6 +206,7 @@ public final class ChildProcess: @unchecked Sendable {  // a body runs in a fork
     func awaitEnd(until deadline: Deadline) -> Bool {
         // Closed by another thread it has ended too.
         guard let file = try? file() else { return true }
+        ChildRoll.shared.hasTold(self)
         return reap() || (try? file.wait(for: .read, until: deadline)) != false && reap()
     }
 
@@ -214,6 +216,7 @@ public final class ChildProcess: @unchecked Sendable {  // a body runs in a fork
     public nonisolated(nonsending) func join(timeout: Duration? = nil) async throws -> Bool {
         let deadline = try Deadline(checking: timeout.map { max($0, .zero) })
         let file = try file()
+        ChildRoll.shared.hasTold(self)
         if reap() { return true }
         guard try await file.wait(for: .read, until: deadline) else { return false }
         return reap()
@@ -233,6 +236,7 @@ public final class ChildProcess: @unchecked Sendable {  // a body runs in a fork
     public var exitStatus: ProcessEnd? {
         get throws(SpoolError) {
             guard case .ended(let end) = try stage() else { return nil }
+            ChildRoll.shared.hasTold(self)
             return end
         }
     }

@@ -17,10 +17,16 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
 
     private struct State {
         var children: [ObjectIdentifier: ChildProcess] = [:]
+        /// Children whose end was taken in passing: for who waits for any. Nobody else keeps them.
+        var untold: [ObjectIdentifier: Untold] = [:]
         var own: CurrentProcess?
         var zygote: Zygote?
         var lastNumber = 0
         var waitsAtExit = false
+    }
+
+    private struct Untold {
+        weak var child: ChildProcess?
     }
 
     private let lock = Lock()
@@ -68,11 +74,31 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
         if isFirst { atexit { ChildRoll.shared.endAll() } }
     }
 
-    func leave(_ child: ChildProcess) {
+    func leave(_ child: ChildProcess, isTold: Bool) {
         let gone = lock.withLock {
-            state.children.removeValue(forKey: ObjectIdentifier(child))
+            if !isTold {
+                state.untold = state.untold.filter { $1.child != nil }
+                state.untold[ObjectIdentifier(child)] = Untold(child: child)
+            }
+            return state.children.removeValue(forKey: ObjectIdentifier(child))
         }
         withExtendedLifetime(gone) {}
+    }
+
+    /// Somebody knows of its end now.
+    func hasTold(_ child: ChildProcess) {
+        lock.withLock { _ = state.untold.removeValue(forKey: ObjectIdentifier(child)) }
+    }
+
+    /// A child that has ended, and nobody was told.
+    func takeUntold() -> ChildProcess? {
+        lock.withLock {
+            while let (key, untold) = state.untold.first {
+                state.untold[key] = nil
+                if let child = untold.child { return child }
+            }
+            return nil
+        }
     }
 
     /// At the end of the process: asks daemons to end, and makes those that do not; waits for the others.
@@ -90,7 +116,10 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
     /// In a forked child.
     private func beginAnew() {
         let (strangers, zygote) = lock.withLock {
-            defer { (state.children, state.zygote, state.lastNumber) = ([:], nil, 0) }
+            defer {
+                (state.children, state.untold) = ([:], [:])
+                (state.zygote, state.lastNumber) = (nil, 0)
+            }
             return (state.children.values, state.zygote)
         }
         for stranger in strangers { stranger.abandon() }

@@ -1,8 +1,8 @@
 // PoolMessage.swift - what a pool and its workers say to each other through their two queues.
 //
-// A call: UInt64 number, the entry's name, UInt32 count of inputs, the inputs. An answer: UInt64 number, UInt8 kind, and
-// for results UInt32 count and for each UInt8 (1: it is an error) and its bytes. A run of bytes is its UInt32 count and
-// the bytes; little-endian. As FrameWriter writes it, whose reader checks every read.
+// A call: UInt64 number, the entry's name, UInt32 count of inputs, the inputs. An answer: UInt64 number, UInt8 kind,
+// and for results UInt32 count and for each UInt8 (1: it is an error) and its bytes. A run of bytes is its UInt32 count
+// and the bytes; little-endian. As FrameWriter writes it, whose reader checks every read.
 
 internal import SpoolThreads
 

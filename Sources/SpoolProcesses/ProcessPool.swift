@@ -5,8 +5,8 @@
 public import SpoolQueues
 public import SpoolThreads
 
-/// Runs registered entries in processes of its own. See concurrent.futures.ProcessPoolExecutor in Python, which a killed
-/// process breaks as a whole: here the task that it ran fails or is tried again, and the process is replaced.
+/// Runs registered entries in processes of its own. See concurrent.futures.ProcessPoolExecutor in Python, which a
+/// killed process breaks as a whole: here the task that it ran fails or is tried again, and the process is replaced.
 ///
 /// Processes are made with the tasks, never before, and only while none is free. They are daemons: they end with this
 /// process however it ends, and may have no children. Safe from any thread and any task of one process; a forked child
@@ -22,7 +22,8 @@ public final class ProcessPool: Sendable {
     ///     `noWorker`. A task that is tried again may have done something the first time.
     ///   - method: How processes are made: ``StartMethod/forkServer`` or ``StartMethod/spawn``.
     ///   - bytes: Room for the inputs of tasks that are handed out, and as much for results that are not read yet.
-    /// - Throws: `badInput` for a number out of range or the method fork; `system` when memory or descriptors are short.
+    /// - Throws: `badInput` for a number out of range or the method fork; `system` when memory or descriptors are
+    ///   short.
     public convenience init(
         maxWorkers: Int? = nil, maxTasksPerWorker: Int? = nil, retries: Int = 0,
         method: StartMethod = .forkServer, bytes: Int = 4 << 20
@@ -75,8 +76,8 @@ public final class ProcessPool: Sendable {
     /// The process ids of the workers that there are now: a hint.
     public var workers: [Int32] { crew.pids }
 
-    /// Runs an entry in one of the processes; the future gets what it returns, or a ``RemoteError`` with what it throws,
-    /// or `noWorker` when its process dies. Never waits, but for a process that has to be made (about a millisecond).
+    /// Runs an entry in one of the processes; the future gets what it returns, or a ``RemoteError`` with what it
+    /// throws, or `noWorker` when its process dies. Never waits, but for a process that has to be made: a millisecond.
     ///
     /// The future runs, and cannot be cancelled, when a process has the task or is about to.
     /// - Throws: `usage` when the entry is not registered; `badInput` when the input cannot be encoded; `tooLarge`;

@@ -190,6 +190,22 @@ let pools: [String: Case] = [
         listener.close()
         try check(pool.workers.isEmpty, "and all have ended")
     },
+    "ends": { method in
+        let pool = try ProcessPool(maxWorkers: 2, method: method)
+        let lost = try (0..<4).map { _ in try pool.submit(troubled, Trouble(.running, .crash)) }
+        pool.shutdown()
+        for future in lost {
+            guard case .noWorker = try future.exception(timeout: .zero) as? SpoolError else {
+                throw Untrue(description: "shutdown returns when the dead are known")
+            }
+        }
+        let other = try ProcessPool(maxWorkers: 2, method: method)
+        let pipe = try Pipe()
+        _ = try expectError { try other.submit(connected, pipe.first) }
+        let last = try other.submit(square, 5)
+        other.shutdown(wait: false)
+        try check(last.result() == 25, "the error of another task is not in the way")
+    },
     "cancel": { method in
         let pool = try ProcessPool(maxWorkers: 1, method: method)
         let (listener, waiting) = try held(pool, 1)

@@ -148,6 +148,15 @@ let relatives: [String: Case] = [
             try check(found?.child == child && found?.end.signal == SIGKILL, "the one that ended")
         }
         try check(ChildProcess.waitForAny() == nil, "there is none left")
+        // The start of another one takes the end of those that have ended, and must not hide it.
+        let early = try started(sleeper, pipe.second, method)
+        try early.kill()
+        _ = try Connection.wait(for: [early])
+        let late = try started(sleeper, pipe.second, method)
+        try check(ChildProcess.active == [late], "its end was taken")
+        try check(ChildProcess.waitForAny()?.child == early, "and is told all the same")
+        try late.kill()
+        try check(ChildProcess.waitForAny()?.child == late, "as the other's")
     },
     "names": { method in
         let first = try started(exits, "", method)

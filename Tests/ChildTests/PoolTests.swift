@@ -48,6 +48,9 @@ import Testing
     @Test("cFS14: shut down without waiting it still does all that was submitted")
     func noWait() throws { try run("noWait") }
 
+    @Test("cFD13, cFD14: ends although processes die and inputs cannot be encoded meanwhile")
+    func ends() throws { try run("ends") }
+
     @Test("what has not begun can be cancelled, what runs cannot")
     func cancel() throws { try run("cancel") }
 

@@ -32,7 +32,9 @@ import Testing
     func first() {
         let groups = "3:memory:/x\n4:cpu,cpuacct:/kitchen\n"
         let folder = "/sys/fs/cgroup/cpu/kitchen"
-        let files = [folder + "/cpu.cfs_quota_us": "400000\n", folder + "/cpu.cfs_period_us": "100000\n"]
+        let files = [
+            folder + "/cpu.cfs_quota_us": "400000\n", folder + "/cpu.cfs_period_us": "100000\n",
+        ]
         #expect(quota(groups, files) == 4)
         #expect(quota(groups, files.merging([folder + "/cpu.cfs_quota_us": "-1\n"]) { $1 }) == nil)
     }
