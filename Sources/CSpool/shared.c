@@ -60,7 +60,6 @@ int spool_robust_lock(pthread_mutex_t *mutex, uint64_t deadline) {
         if (error != EBUSY) return -error;
         spool_relax();
     }
-    if (deadline == UINT64_MAX) return -pthread_mutex_lock(mutex);
     struct timespec until = {deadline / 1000000000, deadline % 1000000000};
     return -pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
 }

@@ -42,14 +42,20 @@ public struct RobustMutex: @unchecked Sendable {  // a pointer to what the C lib
 
     /// Takes the lock, waiting while another thread of any process holds it.
     public func lock(until deadline: Deadline = .never) -> Outcome {
-        outcome(of: spool_robust_lock(mutex, deadline.nanoseconds))
+        // In slices: who is killed when it was woken and before it has the lock, while another slips in, takes the
+        // wake-up of the others along. The kernel puts right a lock that is held, not one that is awaited.
+        while true {
+            let slice = Deadline(after: .milliseconds(20))
+            let status = spool_robust_lock(mutex, min(slice, deadline).nanoseconds)
+            guard status == -ETIMEDOUT, slice < deadline else { return outcome(of: status) }
+        }
     }
 
     /// As ``lock(until:)`` without an end, for where every nanosecond counts.
     @inline(__always) func lockQuickly() -> Outcome {
         let status = spool_robust_try(mutex)
         if status == 0 { return .locked }
-        return outcome(of: status == -EBUSY ? spool_robust_lock(mutex, .max) : status)
+        return status == -EBUSY ? lock() : outcome(of: status)
     }
 
     private func outcome(of status: Int32) -> Outcome {
