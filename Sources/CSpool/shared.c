@@ -54,11 +54,12 @@ int spool_robust_init(pthread_mutex_t *mutex) {
 }
 
 int spool_robust_lock(pthread_mutex_t *mutex, uint64_t deadline) {
-    // Held for some hundred nanoseconds: the owner is often done before a sleeper would be asleep.
-    for (int look = 0; look < 60; look++) {
+    // Held for some hundred nanoseconds: the owner is often done before a sleeper would be asleep. Between looks some
+    // microseconds pass: a lock that changes hands at each operation takes its lines of the cache along each time.
+    for (int look = 0; look < 8; look++) {
+        for (int pause = 0; pause < 60; pause++) spool_relax();
         int error = pthread_mutex_trylock(mutex);
         if (error != EBUSY) return -error;
-        spool_relax();
     }
     struct timespec until = {deadline / 1000000000, deadline % 1000000000};
     return -pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);

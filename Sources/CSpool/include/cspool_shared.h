@@ -17,7 +17,7 @@ int64_t spool_shared_memory_size(int descriptor);
 /// Makes the lock in shared memory: process-shared and robust. See pthread_mutexattr_setrobust(3).
 int spool_robust_init(pthread_mutex_t *mutex);
 
-/// Takes the lock, waiting until this moment of CLOCK_MONOTONIC in nanoseconds; UINT64_MAX never comes.
+/// Takes the lock, waiting until this moment of CLOCK_MONOTONIC in nanoseconds.
 /// -EOWNERDEAD: taken, and its last owner died with it. -ETIMEDOUT: not taken.
 int spool_robust_lock(pthread_mutex_t *mutex, uint64_t deadline);
 
