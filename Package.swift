@@ -112,10 +112,10 @@ let package = Package(
         .executableTarget(
             name: "PowerCutRig", dependencies: ["CFaultDisk", "SpoolJobs", "SpoolThreads"],
             path: "Tests/PowerCutRig", swiftSettings: strict),
-        .target(name: "CStepper", path: "Tests/CStepper"),
+        .target(name: "CSingleStep", path: "Tests/CSingleStep"),
         .executableTarget(
             name: "SharedKillRig",
-            dependencies: ["CSpool", "CStepper", "SpoolProcesses", "SpoolQueues", "SpoolThreads"],
+            dependencies: ["CSingleStep", "CSpool", "SpoolProcesses", "SpoolQueues", "SpoolThreads"],
             path: "Tests/SharedKillRig", swiftSettings: strict),
         .executableTarget(
             name: "FaultRig", dependencies: ["CFaultDisk", "CSQLite", "SpoolJobs", "SpoolThreads"],
@@ -176,7 +176,6 @@ let package = Package(
             name: "ChildTests",
             dependencies: ["CSpool", "SpoolProcesses", "SpoolThreads", "ChildRig"],
             swiftSettings: strict),
-        .target(name: "CSingleStep", path: "Tests/CSingleStep"),
         .executableTarget(
             name: "SharedLockRig",
             dependencies: ["CSingleStep", "CSpool", "SpoolProcesses", "SpoolThreads"],

@@ -9,7 +9,7 @@
 // order what a death left: a rig that never went red proves nothing. "use" is Use.swift.
 
 import CSpool
-import CStepper
+import CSingleStep
 import Glibc
 import SpoolThreads
 

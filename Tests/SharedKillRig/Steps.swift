@@ -1,7 +1,7 @@
 // Steps.swift - one verb, killed at each of its instructions; then the queue must be whole, and nothing lost.
 
 import CSpool
-import CStepper
+import CSingleStep
 import Glibc
 import SpoolQueues
 import SpoolThreads

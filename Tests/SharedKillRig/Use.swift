@@ -4,7 +4,7 @@
 //
 // Does what the words say, one after the other, and writes a line for each: what came of it, or the error's code.
 
-import CStepper
+import CSingleStep
 import Glibc
 import SpoolQueues
 import SpoolThreads
