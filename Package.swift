@@ -115,7 +115,9 @@ let package = Package(
         .target(name: "CSingleStep", path: "Tests/CSingleStep"),
         .executableTarget(
             name: "SharedKillRig",
-            dependencies: ["CSingleStep", "CSpool", "SpoolProcesses", "SpoolQueues", "SpoolThreads"],
+            dependencies: [
+                "CSingleStep", "CSpool", "SpoolProcesses", "SpoolQueues", "SpoolThreads",
+            ],
             path: "Tests/SharedKillRig", swiftSettings: strict),
         .executableTarget(
             name: "FaultRig", dependencies: ["CFaultDisk", "CSQLite", "SpoolJobs", "SpoolThreads"],

@@ -8,8 +8,9 @@ import Testing
     /// How many seeds are run: few in CI, as many as SPOOL_ROUNDS says otherwise.
     static let seeds =
         ProcessInfo.processInfo.environment["SPOOL_ROUNDS"].flatMap(UInt64.init) ?? 60
-    /// Others each day, the same all day: what fails in the morning fails in the evening.
-    static let first = UInt64(Date().timeIntervalSince1970 / 86400) * 1_000_000
+    /// The same each time, unless SPOOL_SEED says otherwise: what is green today is green tomorrow.
+    static let first =
+        ProcessInfo.processInfo.environment["SPOOL_SEED"].flatMap(UInt64.init) ?? 1
 
     /// What the simulator says, and its exit status. A process of its own: a child that another test forks would hold
     /// copies of its locks.
