@@ -57,7 +57,7 @@ extension Store {
     /// Releases what the owner still holds, attempts not counted, and ends it.
     public func retire(owner: Int64, now: UnixTime) throws(SpoolError) {
         try write("ending a worker") { () throws(SpoolError) in
-            if try end(owner, .released, error: nil, now) > 0 { ring(.arrived) }
+            if try end(owner, .released, error: nil, now) > 0 { ringForAll() }
         }
         lives?.end(owner)
     }
@@ -76,9 +76,14 @@ extension Store {
             for owner in try deadOwners() {
                 count += try end(owner, .workerLost, error: "the worker died", now)
             }
-            if count > 0 { ring(.arrived) }
+            if count > 0 { ringForAll() }
             return count
         }
+    }
+
+    /// A job that was given back is ready, or it ended, as one that was to be cancelled.
+    private func ringForAll() {
+        for bell in Bell.allCases { ring(bell) }
     }
 
     private func deadOwners() throws(SpoolError) -> [Int64] {

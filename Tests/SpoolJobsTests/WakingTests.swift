@@ -61,6 +61,24 @@ import Testing
         #expect(joiner.missedWakeups == 0)
     }
 
+    @Test(
+        "J2: a job that was to be cancelled, and whose worker died, rings for joins when it is taken back"
+    )
+    func cancelledByDeath() throws {
+        let store = try scratch.store()
+        try store.put([.command("a")], now: noon)
+        do {
+            let other = try scratch.store(.existing)
+            _ = try other.take(1, try other.owner())
+        }  // its lock goes with it, as it would with the process
+        _ = try store.cancel([1], signal: 15, grace: .seconds(10), now: noon)
+        var rung: Set<Store.Bell> = []
+        store.surroundings.ring = { rung.insert($0) }
+        #expect(try store.recover(now: noon) == 1)
+        #expect(try store.job(1).state == .cancelled)
+        #expect(rung.contains(.settled), "who joins would find it out a second later")
+    }
+
     @Test("J4: a join with a time limit says what is left; one on an empty queue returns at once")
     func limits() throws {
         let store = try scratch.store()
