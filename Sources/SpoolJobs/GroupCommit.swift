@@ -20,6 +20,8 @@ package final class GroupCommit: @unchecked Sendable {
     /// How many the leader waits for; 0: it does not.
     private var wanted = 0
     private let gathered = Parker()
+    /// A commit that took long, as it waited for another process, says nothing about how soon threads come back.
+    private static let longestGathering = Duration.milliseconds(2)
 
     package init(_ store: Store) { self.store = store }
 
@@ -105,7 +107,7 @@ package final class GroupCommit: @unchecked Sendable {
         let limit = lock.withLock { () -> Duration? in
             guard waiting.count < expected else { return nil }
             wanted = expected
-            return lastCommit / 2
+            return min(lastCommit / 2, Self.longestGathering)
         }
         guard let limit, gathered.wait(until: Deadline(after: limit)) == nil else { return }
         let wasTold = lock.withLock { () -> Bool in
