@@ -1,7 +1,8 @@
 // PoolCrew.swift - the processes of a pool: what they have to do, who they are, and who answers for them.
 //
-// Two threads serve a pool: the collector reads answers and hands out the next calls; the watcher sees processes end,
-// and replaces them. Invariants: a call is pending, or handed out and in `running` until its one answer; no more are
+// Two threads serve a pool: one reads answers, unless a thread that waits for one does (PoolReader.swift), and who
+// reads hands out the next calls; the other sees processes end, and replaces them. Invariants: a call is pending, or
+// handed out and in `running` until its one answer; no more are
 // handed out than `window`, so that what waits can be cancelled. A process is made only for a call that finds no free
 // one. When the pool is shut down and nothing is unfinished the queue of calls is shut down, so the processes end; with
 // the last of them the queue of answers, so the threads end.
@@ -17,6 +18,8 @@ private struct Submitted: Sendable {
     let bytes: [UInt8]
     /// False: it was cancelled.
     let begin: @Sendable () -> Bool
+    /// Whether callbacks wait for it.
+    let isWatched: @Sendable () -> Bool
     let finish: @Sendable (Result<[Result<[UInt8], RemoteError>], SpoolError>) -> Void
     let cancel: @Sendable () -> Void
 }
@@ -26,6 +29,7 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
     /// So many processes may die one after the other without an answer between, beside one for each worker.
     private static let patience = 20
 
+    let reader: PoolReader
     private let worker: PoolWorker
     private let method: StartMethod
     private let maxWorkers: Int
@@ -71,6 +75,7 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
 
     init(_ worker: PoolWorker, _ method: StartMethod, _ maxWorkers: Int) {
         self.worker = worker
+        reader = PoolReader(worker.answers)
         self.method = method
         self.maxWorkers = maxWorkers
     }
@@ -87,6 +92,7 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
 
     func submit(
         _ entry: String, _ inputs: [[UInt8]], begin: @escaping @Sendable () -> Bool,
+        isWatched: @escaping @Sendable () -> Bool,
         finish: @escaping @Sendable (Result<[Result<[UInt8], RemoteError>], SpoolError>) -> Void,
         cancel: @escaping @Sendable () -> Void
     ) throws(SpoolError) {
@@ -97,8 +103,8 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
             let call = PoolCall(lastNumber, entry, inputs)
             pending.append(
                 Submitted(
-                    number: lastNumber, bytes: call.bytes, begin: begin, finish: finish,
-                    cancel: cancel))
+                    number: lastNumber, bytes: call.bytes, begin: begin, isWatched: isWatched,
+                    finish: finish, cancel: cancel))
             return feed()
         }
         tell(refused)
@@ -183,7 +189,7 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
         if let selector { return selector }
         let fresh = try EpollSelector()
         let crew = [
-            Thread(name: "pool answers", daemon: true) { self.collect() },
+            Thread(name: "pool answers", daemon: true) { self.reader.run(for: self) },
             Thread(name: "pool watch", daemon: true) { self.watch(fresh) },
         ]
         for thread in crew { try thread.start() }
@@ -236,23 +242,19 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
 
     // MARK: - Answers
 
-    private func collect() {
-        while true {
-            // Without room for the next call: its room comes a moment after the answer.
-            let patience = lock.withLock { held == nil ? nil : Duration.milliseconds(2) }
-            do throws(SpoolError) {
-                let bytes = try worker.answers.get(timeout: patience)
-                try worker.answers.taskDone()
-                take(try PoolAnswer(bytes))
-            } catch .empty {
-                handOut()
-            } catch {
-                return
-            }
-        }
+    /// Whether somebody waits, or may wait, for an answer.
+    var isAwaited: Bool { lock.withLock { unfinished > 0 } }
+
+    /// Whether a call waits for room in the queue of calls.
+    var lacksRoom: Bool { lock.withLock { held != nil } }
+
+    /// Whether it can be taken by whatever thread: no code of others would run.
+    func canBeTold(_ answer: PoolAnswer) -> Bool {
+        guard case .results = answer.content else { return false }
+        return !(lock.withLock { running[answer.number] }?.isWatched() ?? false)
     }
 
-    private func take(_ answer: PoolAnswer) {
+    func take(_ answer: PoolAnswer) {
         let task = lock.withLock {
             fruitless = 0
             finishing += 1
@@ -268,7 +270,7 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
         handOut()
     }
 
-    private func handOut() {
+    func handOut() {
         tell(lock.withLock { feed() })
         lock.withLock { endIfDone() }
     }
@@ -325,6 +327,7 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
     private func closeIfGone() {
         guard isEnding, workers.isEmpty, beingMade == 0 else { return }
         worker.answers.shutdown()
+        reader.end()
         selector?.close()
         OpenCrews.shared.remove(self)
     }

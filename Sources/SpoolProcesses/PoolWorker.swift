@@ -3,6 +3,7 @@
 // The answer is put before the call is finished. So a process that dies at any instant has answered or leaves the call
 // to the next one, who sees by the count of deliveries that somebody has died with it.
 
+internal import SpoolQueues
 internal import SpoolThreads
 
 /// What a process of a pool is told.
@@ -24,9 +25,10 @@ struct PoolWorker: Codable, Sendable {
     private func live() throws(SpoolError) {
         guard try initialize() else { return }
         var left = maxTasks ?? .max
+        var spin = Spin()
         while left > 0 {
             do throws(SpoolError) {
-                let delivery = try calls.getDelivery()
+                let delivery = try calls.getDelivery(&spin)
                 try answer(delivery)
                 try calls.taskDone(delivery)
             } catch .shutDown {

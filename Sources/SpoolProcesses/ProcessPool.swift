@@ -150,12 +150,13 @@ public final class ProcessPool: Sendable {
         var encoded: [[UInt8]] = []
         for input in inputs { encoded.append(try encoder.encode(input)) }
         let decode = entry.decode
+        future.source = PoolTicket(crew)
         try crew.submit(
             entry.name, encoded,
             begin: {
                 // A future that somebody else completed is not to be run either.
                 (try? future.setRunningOrNotifyCancel()) ?? false
-            },
+            }, isWatched: { future.isWatched },
             finish: { outcome in
                 // A second answer, of a process that died after the first, comes too late.
                 do {

@@ -1,6 +1,6 @@
 // QueueLayout.swift - how a shared queue lies in memory, and which of its words are the truth.
 //
-//     0     the robust lock, a hint      64  QueueHeader      1024, 1152, 1280  the words of the event counts
+//     0     the robust lock, two hints   64  QueueHeader      1024, 1152, 1280  the words of the event counts
 //     4096  the members: processes that hold, or held, items        then the arena: records, one after the other
 //
 // THE RULE: the word at the head of a record (its size, its state, who holds it, how often it was delivered) is the
@@ -136,6 +136,8 @@ struct RecordWord: Equatable {
 enum QueueLayout {
     /// A word in the line of the lock: how many items are ready, for a look without the lock.
     static let hint = 48
+    /// Beside it: until when a getter looks out for an item that is put, and need not be woken.
+    static let lookout = 56
     static let header = 64
     static let arrived = 1024
     static let freed = 1152

@@ -16,8 +16,12 @@ extension RecordQueue {
     static let getsBetweenLooks = 16
 
     /// The slot of this process; takes one. With the lock held, which is released when it throws.
-    func memberSlot() throws(SpoolError) -> Int {
+    @inline(__always) func memberSlot() throws(SpoolError) -> Int {
         if let slot { return slot }
+        return try newSlot()
+    }
+
+    private func newSlot() throws(SpoolError) -> Int {
         guard let free = freeSlot() ?? slotOfADeadOne() else {
             release()
             throw .system(call: "joining a shared queue", errno: EUSERS)

@@ -9,6 +9,9 @@ internal import SpoolThreads
 internal import Synchronization
 
 extension RecordQueue {
+    /// 512 KiB: what the cache of a processor has room for.
+    private static let warmUnits: UInt32 = 8192
+
     @inline(__always) func record(at index: UInt32) -> UnsafeMutablePointer<Record> {
         (arena + Int(index) &* Record.unit).assumingMemoryBound(to: Record.self)
     }
@@ -27,14 +30,15 @@ extension RecordQueue {
         (arena + Int(index) &* Record.unit).assumingMemoryBound(to: Atomic<UInt64>.self)
     }
 
-    func bytes(of record: UnsafeMutablePointer<Record>) -> UnsafeRawBufferPointer {
+    @inline(__always) func bytes(of record: UnsafeMutablePointer<Record>) -> UnsafeRawBufferPointer
+    {
         UnsafeRawBufferPointer(
             start: UnsafeRawPointer(record) + Record.headSize, count: Int(record.pointee.count))
     }
 
     /// How many units a record of so many bytes has.
     /// - Throws: `tooLarge` when the arena would be too small for it even if it was empty.
-    func units(for count: Int) throws(SpoolError) -> UInt32 {
+    @inline(__always) func units(for count: Int) throws(SpoolError) -> UInt32 {
         let limit = Int(units) * Record.unit - Record.headSize
         guard count <= limit else { throw .tooLarge(what: "the item", bytes: count, limit: limit) }
         return UInt32((count + Record.headSize + Record.unit - 1) / Record.unit)
@@ -45,6 +49,8 @@ extension RecordQueue {
         guard header.pointee.freeUnits >= need else { return nil }
         let end = units
         var (index, seen) = (header.pointee.cursor, UInt32(0))
+        // What was used a moment ago is in the cache: begin anew when twice as much was passed as is in use.
+        if index > (end - header.pointee.freeUnits) &* 2 &+ Self.warmUnits { index = 0 }
         while seen <= end {
             if index >= end { index = 0 }
             var size = word(at: index).units
@@ -76,7 +82,8 @@ extension RecordQueue {
     }
 
     /// Fills a free record. Nobody sees it before its word is committed.
-    func write(_ bytes: UnsafeRawBufferPointer, _ units: UInt32, at index: UInt32) {
+    @inline(__always) func write(_ bytes: UnsafeRawBufferPointer, _ units: UInt32, at index: UInt32)
+    {
         let record = record(at: index)
         record.pointee.number = header.pointee.nextNumber
         header.pointee.nextNumber += 1
@@ -88,7 +95,7 @@ extension RecordQueue {
         }
     }
 
-    func append(_ index: UInt32, to list: inout RecordList) {
+    @inline(__always) func append(_ index: UInt32, to list: inout RecordList) {
         record(at: index).pointee.next = Record.none
         if list.isEmpty {
             list.first = index

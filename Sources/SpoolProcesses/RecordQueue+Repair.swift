@@ -9,16 +9,18 @@ internal import SpoolThreads
 
 extension RecordQueue {
     /// Takes the lock; the queue is whole then.
-    func acquire() {
-        if lock.lockQuickly() == .ownerDied {
-            if neglect != .repair { repair() }
-            lock.markConsistent()
-            wakeAll()
-        }
+    @inline(__always) func acquire() {
+        if lock.lockQuickly() == .ownerDied { takeOver() }
         if generation != spool_generation() { beginAnew() }
     }
 
-    func release() { lock.unlock() }
+    @inline(__always) func release() { lock.unlock() }
+
+    private func takeOver() {
+        if neglect != .repair { repair() }
+        lock.markConsistent()
+        wakeAll()
+    }
 
     /// In a forked child: the parent's items and sleepers are not its own.
     private func beginAnew() {

@@ -10,9 +10,14 @@ internal import Synchronization
 extension RecordQueue {
     /// The word that sleepers sleep on.
     func count(_ event: QueueEvent) -> EventCount {
-        let offsets = [QueueLayout.arrived, QueueLayout.freed, QueueLayout.settled]
+        let offset =
+            switch event {
+            case .arrived: QueueLayout.arrived
+            case .freed: QueueLayout.freed
+            case .settled: QueueLayout.settled
+            }
         return EventCount(
-            (memory.base + offsets[event.rawValue]).assumingMemoryBound(to: Atomic<UInt32>.self),
+            (memory.base + offset).assumingMemoryBound(to: Atomic<UInt32>.self),
             reach: .sharedMemory)
     }
 
@@ -21,15 +26,15 @@ extension RecordQueue {
         if sleepers > 0 { count(event).wake(sleepers) }
     }
 
-    func takeGetter() -> Int {
-        guard header.pointee.sleepers.getters > 0 else { return 0 }
+    @inline(__always) func takeGetter() -> Int {
+        guard header.pointee.sleepers.getters > 0, !isLookedOutFor else { return 0 }
         header.pointee.sleepers.getters -= 1
         count(.arrived).advance(waking: 0)
         return 1
     }
 
     /// After a place became free: one putter, but all if some wait for bytes, as only one of the others is of use.
-    func takePuttersForPlace() -> Int {
+    @inline(__always) func takePuttersForPlace() -> Int {
         guard header.pointee.sleepers.forPlace > 0 else { return 0 }
         guard header.pointee.sleepers.forBytes == 0 else { return takePutters() }
         header.pointee.sleepers.forPlace -= 1
@@ -37,7 +42,9 @@ extension RecordQueue {
         return 1
     }
 
-    func takePuttersForBytes() -> Int { header.pointee.sleepers.forBytes > 0 ? takePutters() : 0 }
+    @inline(__always) func takePuttersForBytes() -> Int {
+        header.pointee.sleepers.forBytes > 0 ? takePutters() : 0
+    }
 
     private func takePutters() -> Int {
         header.pointee.sleepers.forPlace = 0
@@ -46,7 +53,7 @@ extension RecordQueue {
         return .max
     }
 
-    func takeJoiners() -> Int {
+    @inline(__always) func takeJoiners() -> Int {
         guard header.pointee.sleepers.joiners > 0, header.pointee.heldCount == 0,
             header.pointee.readyCount == 0
         else { return 0 }
@@ -76,7 +83,7 @@ extension RecordQueue {
     /// Takes somebody off the sleepers that is not going to sleep again.
     /// - Returns: Whether it was still counted: nobody woke it.
     @discardableResult
-    func delist(_ sleep: inout Sleep, _ event: QueueEvent) -> Bool {
+    @inline(__always) func delist(_ sleep: inout Sleep, _ event: QueueEvent) -> Bool {
         guard sleep.isCounted else { return false }
         sleep.isCounted = false
         guard count(event).read() == sleep.seen else { return false }

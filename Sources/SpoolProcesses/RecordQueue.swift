@@ -178,7 +178,7 @@ final class RecordQueue: @unchecked Sendable {  // guarded by its shared lock
         return taken
     }
 
-    private func take(_ index: UInt32, _ slot: Int) -> HeldRecord {
+    @inline(__always) private func take(_ index: UInt32, _ slot: Int) -> HeldRecord {
         let (word, record) = (word(at: index), record(at: index))
         let next = record.pointee.next
         record.pointee.thread = UInt(pthread_self())
@@ -225,7 +225,7 @@ final class RecordQueue: @unchecked Sendable {  // guarded by its shared lock
         finish(index == Record.none ? members[slot].held.first : index, slot)
     }
 
-    private func finish(_ index: UInt32, _ slot: Int) {
+    @inline(__always) private func finish(_ index: UInt32, _ slot: Int) {
         let units = word(at: index).units
         remove(index, from: &members[slot].held)
         commit(.free(units), at: index)

@@ -157,7 +157,22 @@ public final class SharedQueue<Item: SharedItem>: JoinableQueue {
 
     /// Gives back what dead processes held, now. Nobody has to call this, as waiting finds it out; for who knows of a
     /// death earlier, as the parent of the dead.
-    public func lookForDeaths() { records.lookForDeaths() }
+    public func lookForDeaths() {
+        records.lookForDeaths()
+        // The dead may have been woken for what is there, or have looked out for it.
+        records.passOn(.arrived)
+        records.passOn(.freed)
+    }
+}
+
+extension SharedQueue {
+    /// As ``getDelivery(timeout:)``, for who got an item a moment ago and expects another.
+    func getDelivery(timeout: Duration? = nil, _ spin: inout Spin) throws(SpoolError) -> Delivery<
+        Item
+    > {
+        let held = try records.get(timeout: timeout, &spin)
+        return Delivery(try read(held), held)
+    }
 }
 
 extension SharedQueue: Codable {

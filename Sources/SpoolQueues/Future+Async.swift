@@ -35,6 +35,7 @@ extension Future {
         }
         if cell.isDone { return }
         try Task.checkCancellation()
+        source?.isWatched()
         let waiter = TaskWaiter(self, cell.lock, cell.line)
         let outcome = try await waiter.wait(atFront: false, until: Deadline(after: timeout)) {
             cell.isDone

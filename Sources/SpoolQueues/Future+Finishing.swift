@@ -11,7 +11,26 @@ private import Glibc
     let tell: @Sendable (AnyObject) throws -> Void
 }
 
+/// What completes a future, and can use the threads that wait for it. Safe from any thread.
+@usableFromInline package protocol FutureSource: AnyObject, Sendable {
+    /// In a thread that wants a future: helps until it is done or the time is up, or runs `sleep`, which waits for it.
+    func wait(
+        until deadline: Deadline, isDone: () -> Bool, sleep: () throws(SpoolError) -> Void
+    ) throws(SpoolError)
+    /// A task waits for it, or a callback, and nobody helps.
+    func isWatched()
+    /// It was completed or cancelled, by whomever.
+    func isDone()
+}
+
 extension Future {
+    /// Whether somebody wants to be called when it is done.
+    package var isWatched: Bool {
+        cell.lock.acquire()
+        defer { cell.lock.release() }
+        return !watchers.isEmpty
+    }
+
     /// What the pool has decided.
     @inlinable func meet(_ fate: TaskFate) {
         switch fate {
@@ -48,6 +67,7 @@ extension Future {
             return false
         }
         let hasWatchers = !watchers.isEmpty
+        defer { source?.isDone() }
         if !hasWatchers { crew?.taskDone() }
         self.outcome = outcome
         cell.settle()
@@ -76,6 +96,7 @@ extension Future {
         let watcher = FutureWatcher(owner: owner) { try body(unsafeDowncast($0, to: Future.self)) }
         cell.lock.acquire()
         let isDone = cell.isDone
+        defer { source?.isWatched() }
         if !isDone { watchers.append(watcher) }
         cell.lock.release()
         if isDone { tell(watcher) }

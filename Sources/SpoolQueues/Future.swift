@@ -20,6 +20,8 @@ public final class Future<Value: Sendable>: @unchecked Sendable {  // guarded by
     /// The task; who begins or cancels it takes it out.
     @usableFromInline @exclusivity(unchecked) var body: (@Sendable () throws -> Value)?
     @usableFromInline @exclusivity(unchecked) var watchers: [FutureWatcher] = []
+    /// Who makes it done, if that can be helped by those that wait. Set before anybody else has the future.
+    @usableFromInline @exclusivity(unchecked) package var source: (any FutureSource)?
     /// The pool some of whose own workers wait for this future.
     @usableFromInline @exclusivity(unchecked) var blocked: WorkerWaits?
 
@@ -81,6 +83,13 @@ public final class Future<Value: Sendable>: @unchecked Sendable {  // guarded by
     }
 
     @usableFromInline func sleepUntilDone(_ deadline: Deadline) throws(SpoolError) {
+        guard let source else { return try sleep(deadline) }
+        try source.wait(until: deadline, isDone: { cell.isDone }) { () throws(SpoolError) in
+            try sleep(deadline)
+        }
+    }
+
+    private func sleep(_ deadline: Deadline) throws(SpoolError) {
         Spin.briefly { cell.isDone }
         cell.lock.acquire()
         guard !cell.isDone else { return cell.lock.release() }
@@ -112,6 +121,7 @@ public final class Future<Value: Sendable>: @unchecked Sendable {  // guarded by
         let dropped = body
         body = nil
         tellDone()
+        source?.isDone()
         withExtendedLifetime(dropped) {}  // what it holds is released outside the lock
         return true
     }

@@ -11,20 +11,22 @@ internal import SpoolThreads
 private import Synchronization
 
 /// How long to look before sleeping, in rounds of some 24 ns. Nobody looks for long on one processor.
-struct Spin {
+package struct Spin {
     private static let long = sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1 ? 1000 : 0
     private static let short = min(40, long)
 
     private var rounds = Spin.long
     private var misses = 0
 
+    package init() {}
+
     /// Looks until it holds, about a microsecond at most.
-    static func briefly(until holds: () -> Bool) {
+    package static func briefly(until holds: () -> Bool) {
         for _ in 0..<short where !holds() { spool_relax() }
     }
 
     /// Looks until it holds, as long as experience says.
-    mutating func look(until holds: () -> Bool) {
+    package mutating func look(until holds: () -> Bool) {
         for _ in 0..<rounds {
             if holds() {
                 (rounds, misses) = (Spin.long, 0)

@@ -36,6 +36,7 @@ struct ChildRig {
     static let cases: [String: Case] = life.merging(pipes) { one, _ in one }
         .merging(relatives) { one, _ in one }
         .merging(pools.map { ("pool-" + $0, $1) }) { one, _ in one }
+        .merging(poolWaits.map { ("pool-wait-" + $0, $1) }) { one, _ in one }
 
     static func main() throws {
         ChildProcess.serveIfAsked(

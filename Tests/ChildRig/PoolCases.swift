@@ -313,7 +313,7 @@ struct Waiting {
     let pid: Int32
 }
 
-private func held(_ pool: ProcessPool, _ count: Int) throws -> (Listener, [Waiting]) {
+func held(_ pool: ProcessPool, _ count: Int) throws -> (Listener, [Waiting]) {
     let listener = try Listener()
     let waiting = try (0..<count).map { _ in
         let future = try pool.submit(gate, listener.address)

@@ -81,3 +81,25 @@ import Testing
     @Test("is awaited by tasks")
     func tasks() throws { try run("tasks") }
 }
+
+@Suite("A thread that waits for a future of a pool of processes", .timeLimit(.minutes(10)))
+struct PoolWaitTests {
+    private func run(_ name: String) throws {
+        try Rig.run("pool-wait-" + name, StartMethod.forkServer.rawValue)
+    }
+
+    @Test("runs no callback of another, and keeps none from being called")
+    func callbacks() throws { try run("callbacks") }
+
+    @Test("is told when the future is cancelled meanwhile")
+    func cancelled() throws { try run("cancelled") }
+
+    @Test("gives up at its time limit, and can wait again")
+    func limits() throws { try run("limits") }
+
+    @Test("is told when the process dies, and when the pool is killed")
+    func deaths() throws { try run("dies") }
+
+    @Test("gets what is its own among many that wait")
+    func many() throws { try run("many") }
+}

@@ -5,6 +5,7 @@
 
 import CSpool
 import Glibc
+import SpoolQueues
 import SpoolThreads
 
 @testable import SpoolProcesses
@@ -133,10 +134,13 @@ private struct User {
         }
     }
 
+    /// Half of them look out for the next item before they sleep.
     func consume(_ dice: inout Dice) throws(SpoolError) {
+        var spin = Spin()
         while true {
             ledger.say(.waiting, process)
-            let delivery = try queue.getDelivery()
+            let delivery =
+                process % 2 == 0 ? try queue.getDelivery(&spin) : try queue.getDelivery()
             ledger.say(.holding, process)
             guard let stamp = Stamped.number(delivery.item) else {
                 ledger.count(.damaged)
