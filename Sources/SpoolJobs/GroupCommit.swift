@@ -28,6 +28,7 @@ package final class GroupCommit: @unchecked Sendable {
     /// What one caller wants done, and how it ended.
     package final class Request: @unchecked Sendable {  // one thread has it at a time
         let isReading: Bool
+        let isSynced: Bool
         let perform: (Store) throws(SpoolError) -> Void
         /// Whoever waits: a thread of its own, or a task.
         let parker = Parker()
@@ -35,10 +36,11 @@ package final class GroupCommit: @unchecked Sendable {
         package var error: SpoolError?
 
         package init(
-            _ isReading: Bool, resume: (@Sendable (SpoolError?) -> Void)?,
+            _ isReading: Bool, synced: Bool = true, resume: (@Sendable (SpoolError?) -> Void)?,
             _ perform: @escaping (Store) throws(SpoolError) -> Void
         ) {
             self.isReading = isReading
+            isSynced = synced
             self.resume = resume
             self.perform = perform
         }
@@ -52,12 +54,15 @@ package final class GroupCommit: @unchecked Sendable {
     /// Runs `body` in a transaction shared with what other threads want at the moment, and returns when
     /// it is on disk. An error undoes the whole transaction, so that `body` checks what can be checked
     /// before it writes.
-    /// - Parameter reading: It writes nothing, and needs no transaction of its own.
+    /// - Parameters:
+    ///   - reading: It writes nothing, and needs no transaction of its own.
+    ///   - synced: Whether it must be on disk: see ``Store/write(_:synced:_:)``.
     func perform<Value>(
-        reading: Bool = false, _ body: @escaping (Store) throws(SpoolError) -> Value
+        reading: Bool = false, synced: Bool = true,
+        _ body: @escaping (Store) throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
         let box = Box<Value>()
-        let request = Request(reading, resume: nil) { store throws(SpoolError) in
+        let request = Request(reading, synced: synced, resume: nil) { store throws(SpoolError) in
             box.value = try body(store)
         }
         if enlist(request) || request.parker.wait() == Word.lead { lead() }
@@ -66,11 +71,14 @@ package final class GroupCommit: @unchecked Sendable {
 
     /// As ``perform(reading:_:)`` for tasks: no thread of the cooperative pool is blocked.
     func perform<Value: Sendable>(
-        reading: Bool = false, _ body: @escaping @Sendable (Store) throws(SpoolError) -> Value
+        reading: Bool = false, synced: Bool = true,
+        _ body: @escaping @Sendable (Store) throws(SpoolError) -> Value
     ) async throws(SpoolError) -> Value {
         let box = Box<Value>()
         let error = await withCheckedContinuation { continuation in
-            let request = Request(reading, resume: { continuation.resume(returning: $0) }) {
+            let request = Request(
+                reading, synced: synced, resume: { continuation.resume(returning: $0) }
+            ) {
                 store throws(SpoolError) in box.value = try body(store)
             }
             if enlist(request) { leadElsewhere() }
@@ -171,7 +179,8 @@ package final class GroupCommit: @unchecked Sendable {
             if batch.allSatisfy(\.isReading) {
                 try performAll()
             } else {
-                try store.write("committing", performAll)
+                try store.write(
+                    "committing", synced: batch.contains(where: \.isSynced), performAll)
             }
         } catch  where batch.count == 1 {
             batch[0].error = error

@@ -42,7 +42,8 @@ extension JobQueue {
         while true {
             try Task.checkCancellation()
             let seen = watch.rings
-            let (job, due) = try await store.commits.perform { [self] store throws(SpoolError) in
+            let (job, due) = try await store.commits.perform(synced: false) {
+                [self] store throws(SpoolError) in
                 try take(store, owner)
             }
             if let job { return job }

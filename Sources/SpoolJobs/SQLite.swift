@@ -10,6 +10,7 @@ internal import SpoolThreads
 final class Connection {
     let path: String
     let handle: OpaquePointer
+    private var isSynced = true
 
     enum Access { case existing, immutable }
 
@@ -84,6 +85,14 @@ final class Connection {
 
     /// How many rows the last INSERT, UPDATE or DELETE changed.
     var changes: Int { Int(sqlite3_changes(handle)) }
+
+    /// Whether commits from now on are on disk when they return, with those before them, or only in the file: what
+    /// was not synced outlives every process, but not a power cut. Not inside a transaction. See PRAGMA synchronous.
+    func setSynced(_ synced: Bool) throws(SpoolError) {
+        guard synced != isSynced else { return }
+        try execute(synced ? "PRAGMA synchronous=EXTRA" : "PRAGMA synchronous=NORMAL")
+        isSynced = synced
+    }
 
     /// False inside BEGIN ... COMMIT.
     var isAutocommit: Bool { sqlite3_get_autocommit(handle) != 0 }

@@ -1,8 +1,8 @@
 // Store.swift - the durable job store: opening it, its transactions, and its checkpoints.
 //
 // Every write is one transaction between the gate and the doorbells: enter the gate, BEGIN IMMEDIATE, move rows and
-// counters, COMMIT (synced: what was acknowledged survives a power cut), leave the gate, ring. The verbs are in
-// StorePut, StoreExchange, StoreSettle, StoreOwners, StoreMoves and StoreRead.
+// counters, COMMIT (synced: what was acknowledged survives a power cut; claims are not), leave the gate, ring. The
+// verbs are in StorePut, StoreExchange, StoreSettle, StoreOwners, StoreMoves and StoreRead.
 
 private import Glibc
 public import SpoolThreads
@@ -156,10 +156,12 @@ public final class Store {
 
     // MARK: - Transactions
 
-    /// Runs `body` in one durable transaction; an error undoes it all. Inside another one it becomes a part of it.
+    /// Runs `body` in one transaction; an error undoes it all. Inside another one it becomes a part of it.
+    /// - Parameter synced: Whether it is on disk when this returns. False only for what may as well not have happened
+    ///   after a power cut, which ends all processes: a claim. A later one that is synced takes it along.
     /// - Throws: What `body` throws; `outcomeUnknown` when nobody can tell whether the commit happened.
     func write<Value>(
-        _ doing: String, _ body: () throws(SpoolError) -> Value
+        _ doing: String, synced: Bool = true, _ body: () throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
         precondition(process == getpid(), "a store does not cross a fork: open it in the child")
         guard !isWriting else { return try body() }
@@ -172,6 +174,7 @@ public final class Store {
         try gate.enter()
         defer { gate.leave() }
         try endTransaction()
+        try connection.setSynced(synced)
         try statement("BEGIN IMMEDIATE").run(doing)
         do throws(SpoolError) {
             let value = try body()
@@ -239,6 +242,7 @@ public final class Store {
     /// Once all of the log was copied, the next write begins it anew. Whoever opens the store while
     /// nobody else has reads the log up to its end: a write now keeps that short.
     private func restartLog() throws(SpoolError) {
+        try connection.setSynced(true)
         try statement("BEGIN IMMEDIATE").run("restarting its log")
         try statement("UPDATE spool SET log_restarts = log_restarts + 1").run("restarting its log")
         try statement("COMMIT").run("restarting its log")

@@ -29,7 +29,7 @@ extension Store {
     /// A claim stops early when the bodies that it would carry pass this many bytes.
     static var claimBytes: Int { 8 << 20 }
 
-    /// Settles outcomes, makes due jobs ready, and claims up to `take` more, all in one durable transaction. Writes
+    /// Settles outcomes, makes due jobs ready, and claims up to `take` more, all in one transaction. Writes
     /// nothing when there is nothing to settle and nothing to take.
     /// - Parameters:
     ///   - owner: From ``register(name:consumers:queues:now:)``.
@@ -44,7 +44,8 @@ extension Store {
             let isDue = seen.nextDue.map { $0 <= now } ?? false
             if !isDue, take == 0 || seen.takeable == 0 { return seen }
         }
-        return try write("claiming jobs") { () throws(SpoolError) in
+        // Of a claim alone nobody was told that it is on disk.
+        return try write("claiming jobs", synced: !outcomes.isEmpty) { () throws(SpoolError) in
             try exchangeRows(owner, outcomes, take, selection, now, random)
         }
     }
