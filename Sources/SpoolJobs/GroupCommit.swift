@@ -2,8 +2,9 @@
 //
 // While a leader waits for the disk the others line up; the next leader takes them all. So the disk's latency is shared
 // and nobody needs a thread of their own to write. Those of the batch before come back a moment later: the leader waits
-// for them, half a commit at most, or they would make a second line that is always one commit behind. See "Group
-// Commit", Gawlick and Kinkade, Varieties of Concurrency Control in IMS/VS Fast Path, 1985.
+// for half of them, half a commit at most, or they would make a second line that is always one commit behind; the other
+// half comes while it works for the first, and joins. See "Group Commit", Gawlick and Kinkade, Varieties of Concurrency
+// Control in IMS/VS Fast Path, 1985.
 
 package import SpoolThreads
 
@@ -22,6 +23,9 @@ package final class GroupCommit: @unchecked Sendable {
     private let gathered = Parker()
     /// A commit that took long, as it waited for another process, says nothing about how soon threads come back.
     private static let longestGathering = Duration.milliseconds(2)
+
+    /// Tasks may come without an end.
+    private static let mostTogether = 256
 
     package init(_ store: Store) { self.store = store }
 
@@ -110,11 +114,12 @@ package final class GroupCommit: @unchecked Sendable {
         }
     }
 
-    /// Waits until those have lined up that are expected, for half a commit at most.
+    /// Waits until half of those have lined up that are expected, for half a commit at most.
     private func gather() {
         let limit = lock.withLock { () -> Duration? in
-            guard waiting.count < expected else { return nil }
-            wanted = expected
+            let half = expected / 2 + 1
+            guard waiting.count < half else { return nil }
+            wanted = half
             return min(lastCommit / 2, Self.longestGathering)
         }
         guard let limit, gathered.wait(until: Deadline(after: limit)) == nil else { return }
@@ -145,12 +150,8 @@ package final class GroupCommit: @unchecked Sendable {
     /// Commits everything that waits, then lets another one lead: a thread that waits, if there is one.
     private func lead() {
         gather()
-        let batch = lock.withLock {
-            defer { waiting.removeAll(keepingCapacity: true) }
-            return waiting
-        }
         let begin = Deadline.now()
-        commit(batch)
+        let batch = commit(takeAll(), more: takeAll)
         let took = Deadline.now() - begin
         let next = lock.withLock { () -> Request? in
             (expected, lastCommit) = (batch.count + waiting.count, took)
@@ -162,6 +163,16 @@ package final class GroupCommit: @unchecked Sendable {
         if next.resume == nil { next.parker.tell(Word.lead) } else { leadElsewhere() }
     }
 
+    /// How many wait for the next transaction.
+    var lined: Int { lock.withLock { waiting.count } }
+
+    private func takeAll() -> [Request] {
+        lock.withLock {
+            defer { waiting.removeAll(keepingCapacity: true) }
+            return waiting
+        }
+    }
+
     private func finish(_ request: Request) {
         if let resume = request.resume {
             resume(request.error)
@@ -170,17 +181,33 @@ package final class GroupCommit: @unchecked Sendable {
         }
     }
 
-    /// Performs the requests of a batch in one transaction, or says of each why not. Whoever leads calls it.
-    package func commit(_ batch: [Request]) {
+    /// Performs requests in one transaction, or says of each why not. Whoever leads calls it.
+    package func commit(_ batch: [Request]) { _ = commit(batch, more: { [] }) }
+
+    /// As ``commit(_:)``; while a transaction that will be synced is open, those that came meanwhile join it.
+    /// - Parameter more: Gives them, none to end it.
+    /// - Returns: All that were performed.
+    private func commit(_ first: [Request], more: () -> [Request]) -> [Request] {
+        var batch = first
         do throws(SpoolError) {
-            let performAll = { () throws(SpoolError) in
-                for request in batch { try request.perform(self.store) }
+            let perform = { (requests: [Request]) throws(SpoolError) in
+                for request in requests { try request.perform(self.store) }
             }
-            if batch.allSatisfy(\.isReading) {
-                try performAll()
+            if first.allSatisfy(\.isReading) {
+                try perform(first)
+            } else if !first.contains(where: \.isSynced) {
+                try store.write("committing", synced: false) { () throws(SpoolError) in
+                    try perform(first)
+                }
             } else {
-                try store.write(
-                    "committing", synced: batch.contains(where: \.isSynced), performAll)
+                try store.write("committing") { () throws(SpoolError) in
+                    var next = first
+                    while !next.isEmpty {
+                        try perform(next)
+                        next = batch.count < Self.mostTogether ? more() : []
+                        batch += next
+                    }
+                }
             }
         } catch  where batch.count == 1 {
             batch[0].error = error
@@ -188,5 +215,6 @@ package final class GroupCommit: @unchecked Sendable {
             // One of them spoiled the transaction for all: each gets its own, and its own error.
             for request in batch { commit([request]) }
         }
+        return batch
     }
 }
