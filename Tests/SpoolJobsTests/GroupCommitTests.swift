@@ -7,7 +7,8 @@ import Testing
 @testable import SpoolJobs
 
 /// A store on a disk of its own for one leader at a time, and whatever else sees its file.
-private final class Shared: @unchecked Sendable {  // `outside` is used inside transactions, one at a time
+// `outside` is used inside transactions, one at a time.
+private final class Shared: @unchecked Sendable {
     let scratch = Scratch()
     let commits: GroupCommit
     let outside: Store
