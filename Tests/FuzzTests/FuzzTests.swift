@@ -4,7 +4,7 @@ import Fuzzing
 private import Glibc
 import Testing
 
-@Suite("Bytes from outside")
+@Suite("Bytes from outside", .serialized)
 struct FuzzTests {
     @Test(
         "Z: are read or refused with a sentence, come back as they were written, and cost what they are worth",

@@ -16,9 +16,10 @@ enum Fuzzers {
     static func main() throws {
         let words = CommandLine.arguments
         guard words.count > 1 else { return FuzzEntry.all.forEach { print($0.name) } }
-        guard let entry = FuzzEntry.named(words[1]) else {
+        guard let entry = FuzzEntry.named(name(words[1])) else {
             throw SpoolError.usage("there is no entry '\(words[1])'.")
         }
+        setenv(Self.variable, entry.name, 1)
         if words.count == 4, words[2] == "seeds" { return try write(entry.seeds, to: words[3]) }
         var broken: FuzzBreak?
         if words.count > 3, words[2] == "break" {
@@ -28,7 +29,15 @@ enum Fuzzers {
             broken = known
         }
         Attack.current = Attack(entry: entry, broken: broken)
-        search(dropping: broken == nil ? 1 : 3)
+        search(dropping: words[1].hasPrefix("-") ? 0 : broken == nil ? 1 : 3)
+    }
+
+    /// What a copy of this program is to attack that libFuzzer started itself, with its own words alone.
+    private static let variable = "SPOOL_FUZZ_ENTRY"
+
+    private static func name(_ word: String) -> String {
+        guard word.hasPrefix("-"), let name = getenv(variable) else { return word }
+        return String(cString: name)
     }
 
     private static func search(dropping dropped: Int) {

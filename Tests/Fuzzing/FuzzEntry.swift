@@ -45,7 +45,7 @@ public struct FuzzEntry: Sendable {
     /// All of them. Whoever adds a parser adds one here.
     public static let all: [FuzzEntry] = [
         ndjson, json, duration, time, filter, words, template, put, frames, pool, value, connection,
-        log, rows, store,
+        log, lines, rows, store,
     ]
 
     /// The entry of that name.

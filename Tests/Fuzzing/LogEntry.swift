@@ -92,9 +92,28 @@ enum Scratch {
         let parent = getenv("SPOOL_FUZZ_DIRECTORY").map { String(cString: $0) } ?? "/tmp"
         var template = Array("\(parent)/spool-fuzz-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { return .failure(Broken("no room in \(parent)")) }
+        atexit { Scratch.remove() }
         let path = template.dropLast().map(UInt8.init(bitPattern:))
         return .success(String(decoding: path, as: UTF8.self))
     }()
+
+    /// At the end of the process: nobody writes there any more.
+    private static func remove() {
+        if case .success(let path) = made { remove(path) }
+    }
+
+    private static func remove(_ path: String) {
+        if let directory = opendir(path) {
+            while let next = readdir(directory) {
+                let name = withUnsafePointer(to: &next.pointee.d_name) {
+                    String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+                }
+                if name != ".", name != ".." { remove("\(path)/\(name)") }
+            }
+            closedir(directory)
+        }
+        Glibc.remove(path)
+    }
 
     static func own() throws -> String { try made.get() }
 

@@ -162,40 +162,38 @@ enum StoreTemplate {
     }
 }
 
-/// Everything that looks at a store, and everything that moves its jobs.
+/// Everything that looks at a store, and everything that moves its jobs: of many commands two, as the input has it, for
+/// each opens the file, which is what takes the time.
 private enum StoreTrial {
     static func all(_ path: String, _ bytes: [UInt8]) throws {
+        let looks = try Looks.made.get()
         let choice = bytes.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xFFFF }
-        try look(path, bytes, choice)
-        _ = try answer(to: bytes) { () throws(SpoolError) in try work(path) }
-        try look(path, bytes, choice + 5)
+        try look(path, bytes, looks.shows[choice % looks.shows.count], looks.output)
+        _ = try answer(to: bytes) { () throws(SpoolError) in try work(path, choice) }
+        try look(path, bytes, looks.others[choice / 16 % looks.others.count], looks.output)
     }
 
-    /// Two commands of many, as the input has it: each opens the file, which is what takes the time.
-    private static func look(_ path: String, _ bytes: [UInt8], _ choice: Int) throws {
-        let looks = try Looks.made.get()
-        let others = looks.others[choice % looks.others.count]
-        let show = looks.shows[choice / looks.others.count % looks.shows.count]
-        for command in [others, show] {
-            var settings = try command.global.settings()
-            settings.fileOption = path
-            let screen = Screen(settings, output: looks.output)
-            _ = try answer(to: bytes + Array(path.utf8)) { () throws(SpoolError) in
-                _ = try command.perform(on: screen)
-                try screen.flush()
-            }
+    private static func look(
+        _ path: String, _ bytes: [UInt8], _ command: any SpoolSubcommand, _ output: Int32
+    ) throws {
+        var settings = try command.global.settings()
+        settings.fileOption = path
+        let screen = Screen(settings, output: output)
+        _ = try answer(to: bytes + Array(path.utf8)) { () throws(SpoolError) in
+            _ = try command.perform(on: screen)
+            try screen.flush()
         }
     }
 
     /// As a worker and as people do it, at a moment when everything is due.
-    private static func work(_ path: String) throws(SpoolError) {
+    private static func work(_ path: String, _ choice: Int) throws(SpoolError) {
         let store = try Store.open(path, .existing)
         let now = readingTime + .seconds(3600)
         try store.recover(now: now)
         let owner = try store.register(name: "h:2", consumers: 1, queues: "", now: now)
         let verdicts: [Verdict] = [.failed, .consumerDied, .timedOut, .released, .done, .recalled]
         var outcomes: [Outcome] = []
-        for round in 0..<3 {
+        for round in 0..<2 {
             let exchange = try store.exchange(
                 owner: owner, settle: outcomes, take: 8, from: Selection(kinds: .all), now: now,
                 random: { 0.5 })
@@ -206,12 +204,11 @@ private enum StoreTrial {
             // What one job lacks is no reason to leave the others.
             for job in exchange.claimed { if let place = job.place { _ = try? store.place(place) } }
         }
-        for id in Int64(1)...8 {
-            // Each may be refused, for the state that the job is in.
-            _ = try? store.cancel([id], signal: 15, grace: .seconds(1), now: now)
-            _ = try? store.retry([id], now: now)
-            if id % 2 == 0 { try? store.remove([id]) }
-        }
+        let id = Int64(choice % 8 + 1)
+        // Each may be refused, for the state that the job is in.
+        _ = try? store.cancel([id], signal: 15, grace: .seconds(1), now: now)
+        _ = try? store.retry([id], now: now)
+        try? store.remove([id])
         try store.put([NewJob(.kind("k"), queue: "mail")], now: now)
         try store.retire(owner: owner, now: now)
     }
