@@ -59,13 +59,14 @@ extension FuzzEntry {
 
     private static func isSafe(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
-        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate: isJoiner(scalar)
+        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate:
+            isHarmlessFormat(scalar)
         default: true
         }
     }
 
     /// Format characters that have a width and no power: signs before Arabic and Kaithi numbers.
-    private static func isJoiner(_ scalar: Unicode.Scalar) -> Bool {
+    private static func isHarmlessFormat(_ scalar: Unicode.Scalar) -> Bool {
         [0x600...0x605, 0x6DD...0x6DD, 0x70F...0x70F, 0x890...0x891, 0x8E2...0x8E2]
             .contains { $0.contains(scalar.value) }
             || [0x110BD, 0x110CD].contains(scalar.value)
