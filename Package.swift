@@ -8,6 +8,10 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
+// scripts/fuzz links a program of its own with the commands' parsers: SpoolCommand is then a library with another main.
+let isFuzzed = Context.environment["SPOOL_FUZZ"] != nil
+let entryPoint = ["-Xfrontend", "-entry-point-function-name", "-Xfrontend", "SpoolCommand_main"]
+
 // The tutorial that Spool grew from, program by program (docs/from-python.md).
 let tutorial = [
     "SimpleThreads", "DaemonThreads", "Locks", "DeadLock", "Semaphores", "WaitForEvent",
@@ -15,13 +19,23 @@ let tutorial = [
     "Pools",
 ]
 
+let fuzzers: [Target] = [
+    .target(name: "CFuzzer", path: "Tests/CFuzzer"),
+    .executableTarget(
+        name: "Fuzzers", dependencies: ["CFuzzer", "Fuzzing", "SpoolThreads"],
+        path: "Tests/Fuzzers", swiftSettings: strict),
+]
+
+let ofCommand: [Target.Dependency] = [
+    "CSpool", "SpoolThreads", "SpoolProcesses", "SpoolJobs", "SpoolWorker",
+    .product(name: "ArgumentParser", package: "swift-argument-parser"),
+]
+
 // The floors of the house, lowest first: a target imports strictly downward (docs/ARCHITECTURE.md).
 let package = Package(
     name: "spool",
-    products: [
-        .executable(name: "spool", targets: ["SpoolCommand"]),
-        .library(name: "Spool", targets: ["Spool"]),
-    ],
+    products: [.library(name: "Spool", targets: ["Spool"])]
+        + (isFuzzed ? [] : [.executable(name: "spool", targets: ["SpoolCommand"])]),
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
     ],
@@ -57,17 +71,16 @@ let package = Package(
             ],
             swiftSettings: strict),
         // Linked without the dynamic loader in release: `spool put` starts in the time of /bin/true.
-        .executableTarget(
-            name: "SpoolCommand",
-            dependencies: [
-                "CSpool", "SpoolThreads", "SpoolProcesses", "SpoolJobs", "SpoolWorker",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-            ],
-            swiftSettings: strict,
-            linkerSettings: [
-                .unsafeFlags(
-                    ["-static-executable"], .when(platforms: [.linux], configuration: .release))
-            ]),
+        isFuzzed
+            ? .target(
+                name: "SpoolCommand", dependencies: ofCommand,
+                swiftSettings: strict + [.unsafeFlags(entryPoint)])
+            : .executableTarget(
+                name: "SpoolCommand", dependencies: ofCommand, swiftSettings: strict,
+                linkerSettings: [
+                    .unsafeFlags(
+                        ["-static-executable"], .when(platforms: [.linux], configuration: .release))
+                ]),
         .executableTarget(
             name: "ProducersAndConsumers", dependencies: ["Spool"],
             path: "Examples/ProducersAndConsumers", swiftSettings: strict),
@@ -197,10 +210,21 @@ let package = Package(
         .testTarget(
             name: "SpoolThreadsTests", dependencies: ["CSpool", "SpoolThreads", "SpoolProcesses"],
             swiftSettings: strict),
+        .target(
+            name: "Fuzzing",
+            dependencies: [
+                "CSQLite", "SpoolCommand", "SpoolJobs", "SpoolProcesses", "SpoolThreads",
+                "SpoolWorker",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Tests/Fuzzing", swiftSettings: strict),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["Fuzzing", "SpoolCommand"], swiftSettings: strict),
         .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
     ]
         + tutorial.map {
             .executableTarget(
                 name: $0, dependencies: ["Spool"], path: "Examples/\($0)", swiftSettings: strict)
         }
+        + (isFuzzed ? fuzzers : [])
 )

@@ -8,8 +8,9 @@ enum Durations {
     /// A hundred years: more is a slip, and sums with it still fit.
     static let longest = Duration.seconds(36525 * 86400)
 
-    private static let units: [(name: String, microseconds: Double)] = [
-        ("ms", 1e3), ("s", 1e6), ("m", 6e7), ("h", 3.6e9), ("d", 8.64e10), ("w", 6.048e11),
+    private static let units: [(name: String, microseconds: Int128)] = [
+        ("ms", 1000), ("s", 1_000_000), ("m", 60_000_000), ("h", 3_600_000_000),
+        ("d", 86_400_000_000), ("w", 604_800_000_000),
     ]
 
     /// - Parameter option: The name that the error shows.
@@ -18,7 +19,7 @@ enum Durations {
         guard let microseconds = microseconds(Array(text.utf8)) else {
             throw .usage("\(option) '\(text)': a duration looks like 90s, 10m, 1h30m, 2d.")
         }
-        guard microseconds <= Double(longest.microseconds) else {
+        guard microseconds <= longest.microseconds else {
             throw .usage("\(option) '\(text)' is too long; the most is 36525d, a hundred years.")
         }
         return .microseconds(Int64(microseconds))
@@ -55,39 +56,46 @@ enum Durations {
     }
 
     /// Units must fall (1h30m, not 30m1h), so that a slip is not read as something else.
-    private static func microseconds(_ bytes: [UInt8]) -> Double? {
+    /// In whole numbers: of 1.001s a binary fraction would lose a microsecond.
+    private static func microseconds(_ bytes: [UInt8]) -> Int128? {
         var at = 0
-        var sum = 0.0
+        var sum: Int128 = 0
         var smallest = units.count
         while at < bytes.count {
             guard let number = number(bytes, &at), let unit = unit(bytes, &at), unit < smallest
             else { return nil }
             smallest = unit
-            sum += number * units[unit].microseconds
+            sum += number.value * units[unit].microseconds / number.scale
         }
         return smallest == units.count ? nil : sum
     }
 
-    private static func number(_ bytes: [UInt8], _ at: inout Int) -> Double? {
-        var value = 0.0
-        var scale = 1.0
+    /// The digits as a whole number, and what it is to be divided by.
+    private static func number(
+        _ bytes: [UInt8], _ at: inout Int
+    ) -> (value: Int128, scale: Int128)? {
+        var value: Int128 = 0
+        var scale: Int128 = 1
         var digits = 0
         var isAfterPoint = false
         while at < bytes.count {
             switch bytes[at] {
             case UInt8(ascii: "0")...UInt8(ascii: "9"):
-                value = value * 10 + Double(bytes[at] - UInt8(ascii: "0"))
-                if isAfterPoint { scale *= 10 }
                 digits += 1
+                guard digits <= mostDigits else { return nil }
+                value = value * 10 + Int128(bytes[at] - UInt8(ascii: "0"))
+                if isAfterPoint { scale *= 10 }
             case UInt8(ascii: ".") where !isAfterPoint && digits > 0:
                 isAfterPoint = true
             default:
-                return digits > 0 && digits < 16 ? value / scale : nil
+                return digits > 0 ? (value, scale) : nil
             }
             at += 1
         }
         return nil
     }
+
+    private static let mostDigits = 15
 
     private static func unit(_ bytes: [UInt8], _ at: inout Int) -> Int? {
         let start = at

@@ -95,6 +95,8 @@ struct LogTail {
     private let streams: LogStreams
     private var offset = 0
     private var indexOffset = 0
+    /// Bytes of the current record that were not shown yet.
+    private var left = 0
 
     init(_ files: StoreFiles, _ id: Int64, attempt: Int, streams: LogStreams) {
         path = files.log(id, attempt: attempt)
@@ -102,29 +104,49 @@ struct LogTail {
         self.streams = streams
     }
 
-    /// A missing log is one without output.
+    /// Shows all that is there now. A missing log is one without output.
     mutating func copy(to screen: Screen) throws(SpoolError) {
-        switch streams {
-        case .both:
-            while case let bytes = LogFile.read(path, from: offset, atMost: LogFile.piece),
-                !bytes.isEmpty
-            {
-                offset += bytes.count
-                try LogFile.show(bytes, on: screen)
-                try screen.flush()
-            }
-        case .errorOnly:
-            while case let bytes = LogFile.read(index, from: indexOffset, atMost: LogIndex.size),
-                let record = LogIndex(bytes)
-            {
-                indexOffset += LogIndex.size
-                if record.stream == LogIndex.standardError {
-                    let piece = LogFile.read(path, from: offset, atMost: record.length)
-                    try LogFile.show(piece, on: screen)
-                }
-                offset += record.length
-            }
+        while let piece = next() {
+            try LogFile.show(piece, on: screen)
+            try screen.flush()
         }
+    }
+
+    /// The next bytes to show; nil when there are no more for now.
+    mutating func next() -> [UInt8]? {
+        switch streams {
+        case .both: return piece(atMost: LogFile.piece)
+        case .errorOnly:
+            while left > 0 || nextRecord() {
+                // A record is what anybody may have written: its length is no reason to ask for memory.
+                if let piece = piece(atMost: min(left, LogFile.piece)) {
+                    left -= piece.count
+                    return piece
+                }
+                offset += left
+                left = 0
+            }
+            return nil
+        }
+    }
+
+    private mutating func piece(atMost limit: Int) -> [UInt8]? {
+        let bytes = LogFile.read(path, from: offset, atMost: limit)
+        offset += bytes.count
+        return bytes.isEmpty ? nil : bytes
+    }
+
+    /// Steps to the next record; `left` is how much of it is to be shown.
+    private mutating func nextRecord() -> Bool {
+        let bytes = LogFile.read(index, from: indexOffset, atMost: LogIndex.size)
+        guard let record = LogIndex(bytes) else { return false }
+        indexOffset += LogIndex.size
+        if record.stream == LogIndex.standardError {
+            left = record.length
+        } else {
+            offset += record.length
+        }
+        return true
     }
 }
 

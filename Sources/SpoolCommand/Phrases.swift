@@ -47,7 +47,8 @@ enum Phrases {
 
     /// How far off something is: a second that has begun counts, so that 10m is not 9m at once.
     static func until(_ duration: Duration) -> Duration {
-        .seconds((duration.microseconds + 999_999) / 1_000_000)
+        let (seconds, rest) = duration.microseconds.quotientAndRemainder(dividingBy: 1_000_000)
+        return .seconds(rest > 0 ? seconds + 1 : seconds)
     }
 
     /// Two units: 1h30m, 2m05s; what `show` says.

@@ -8,9 +8,10 @@ internal import SpoolThreads
 
 enum Places {
     /// What a job that puts jobs must not hand on: they are of its own run.
-    private static let ofOneRun: Set<String> = [
-        "SPOOL_JOB_ID", "SPOOL_ATTEMPT", "SPOOL_MAX_ATTEMPTS", "SPOOL_WORKER", "SPOOL_DEADLINE",
-    ]
+    private static let ofOneRun: Set<ArraySlice<UInt8>> = Set(
+        [
+            "SPOOL_JOB_ID", "SPOOL_ATTEMPT", "SPOOL_MAX_ATTEMPTS", "SPOOL_WORKER", "SPOOL_DEADLINE",
+        ].map { Array($0.utf8)[...] })
 
     /// Directory and environment as --cwd, --env and --clean-env make them.
     static func current(_ arguments: PutArguments) throws(SpoolError) -> Place {
@@ -47,10 +48,9 @@ enum Places {
         environment.split(separator: 0).map(Array.init)
     }
 
-    private static func name(_ variable: [UInt8]) -> String? {
-        variable.firstIndex(of: UInt8(ascii: "=")).map {
-            String(decoding: variable[..<$0], as: UTF8.self)
-        }
+    /// As bytes: names that are no UTF-8, or the same only to Unicode, are different variables.
+    private static func name(_ variable: [UInt8]) -> ArraySlice<UInt8>? {
+        variable.firstIndex(of: UInt8(ascii: "=")).map { variable[..<$0] }
     }
 
     /// Absolute; a given one must exist.
@@ -69,6 +69,7 @@ enum Places {
         var status = stat()
         let found = path.map(CChar.init(bitPattern:)) + [0]
         let text = String(decoding: given, as: UTF8.self)
+        guard !path.contains(0) else { throw .usage("--cwd '\(text)': a path has no NUL.") }
         guard stat(found, &status) == 0 else {
             throw .usage("--cwd '\(text)': \(SpoolError.reason(errno)).")
         }

@@ -20,6 +20,7 @@ final class Screen {
     private static let fullBuffer = 64 << 10
 
     let settings: Settings
+    private let output: Int32
     let isTerminal: Bool
     let isErrorTerminal: Bool
     private let hasColor: Bool
@@ -29,9 +30,11 @@ final class Screen {
     /// Output of jobs goes to a terminal unescaped: `log --raw`.
     var showsRaw = false
 
-    init(_ settings: Settings) {
+    /// - Parameter output: The descriptor that results go to.
+    init(_ settings: Settings, output: Int32 = 1) {
         self.settings = settings
-        isTerminal = isatty(1) == 1
+        self.output = output
+        isTerminal = isatty(output) == 1
         isErrorTerminal = isatty(2) == 1
         hasColor = Screen.wantsColor(settings.color, isTerminal: isTerminal)
         hasErrorColor = Screen.wantsColor(settings.color, isTerminal: isErrorTerminal)
@@ -55,7 +58,7 @@ final class Screen {
             return columns
         }
         guard isTerminal else { return nil }
-        return Screen.columns(of: 1)
+        return Screen.columns(of: output)
     }
 
     /// Columns of the terminal behind a descriptor; 80 when it does not say.
@@ -87,7 +90,7 @@ final class Screen {
         let bytes = collected
         collected.removeAll(keepingCapacity: true)
         guard !isBroken, !bytes.isEmpty else { return }
-        let number = Descriptor.write(bytes, to: 1)
+        let number = Descriptor.write(bytes, to: output)
         // Nobody listens any more (head has seen enough, or stdout was closed): that is the reader's wish.
         if number == EPIPE || number == EBADF {
             isBroken = true

@@ -265,6 +265,16 @@ final class Statement {
         isNull(column) ? nil : sqlite3_column_int64(handle, column)
     }
 
+    /// A number that is counted with. Whoever has the sqlite3 shell can write any into a row: within 2^48 the sums and
+    /// products of a few of them still fit.
+    func number(_ column: Int32) -> Int {
+        Int(max(-Statement.mostCounted, min(int(column), Statement.mostCounted)))
+    }
+
+    func optionalNumber(_ column: Int32) -> Int? { isNull(column) ? nil : number(column) }
+
+    private static let mostCounted = Int64(1) << 48
+
     func isNull(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_NULL }
     func isText(_ column: Int32) -> Bool { sqlite3_column_type(handle, column) == SQLITE_TEXT }
 

@@ -155,10 +155,15 @@ extension Store {
             var heads = try group.map { lane throws(SpoolError) in (lane, try head(of: lane.id)) }
             while claimed.count < take, room > 0 {
                 heads.sort { ($0.1 ?? .last) < ($1.1 ?? .last) }
-                guard let (lane, best) = heads.first, best != nil else { break }
+                guard let lane = heads.first?.0, let best = heads.first?.1 else { break }
                 let bound = heads.count > 1 ? heads[1].1 ?? .last : .last
                 let count = try takeRun(
                     lane, take - claimed.count, below: bound, owner, now, &room, &claimed)
+                guard count > 0 else {
+                    throw .storeCorrupt(
+                        path: files.database,
+                        detail: "job \(best.id) has no facts, or is ready in two lanes")
+                }
                 tally.add(-count, .ready, in: lane.id)
                 tally.add(count, .running, in: lane.id)
                 heads[0].1 = claimed.count < take ? try head(of: lane.id) : nil
@@ -199,8 +204,8 @@ extension Store {
             guard try select.step() else { break }
             let job = ClaimedJob(select, lane, owner)
             let history = History(
-                attempt: job.claim.attempt, failures: Int(select.int(8)),
-                deaths: Int(select.int(9)))
+                attempt: job.claim.attempt, failures: select.number(8),
+                deaths: select.number(9))
             claims[job.claim.job] = Held(
                 lane: lane.id, history: history, owner: owner, started: now)
             room -= job.body.count
@@ -294,7 +299,8 @@ extension Store {
         while try select.step() {
             found.append(
                 Cancellation(
-                    job: select.int(0), attempt: Int(select.int(1)), signal: Int32(select.int(2)),
+                    job: select.int(0), attempt: select.number(1),
+                    signal: Int32(clamping: select.int(2)),
                     grace: .microseconds(select.int(3))))
         }
         return found
@@ -304,7 +310,7 @@ extension Store {
     func cancellationsByJob() throws(SpoolError) -> [Int64: Int] {
         let select = try statement("SELECT id, attempt FROM cancellation")
         var found: [Int64: Int] = [:]
-        while try select.step() { found[select.int(0)] = Int(select.int(1)) }
+        while try select.step() { found[select.int(0)] = select.number(1) }
         return found
     }
 }
@@ -313,12 +319,12 @@ extension ClaimedJob {
     fileprivate init(_ row: Statement, _ lane: Lane, _ owner: Int64) {
         let isTyped = !lane.kind.isEmpty
         self.init(
-            claim: Claim(job: row.int(1), attempt: Int(row.int(2)) + 1, owner: owner),
+            claim: Claim(job: row.int(1), attempt: row.number(2) + 1, owner: owner),
             queue: lane.queue,
             work: isTyped ? .kind(lane.kind) : .command(Words.parse(row.bytes(6))),
             body: Body(row, 7), priority: Int(row.int(0)),
             timeout: row.optionalInt(4).map { .microseconds($0) },
-            maxAttempts: Int(row.int(3)) + 1, place: row.optionalInt(5))
+            maxAttempts: row.number(3) + 1, place: row.optionalInt(5))
     }
 }
 
@@ -336,12 +342,12 @@ extension Body {
 
 extension Counts {
     init(_ row: Statement, from column: Int32) {
-        ready = Int(row.int(column))
-        scheduled = Int(row.int(column + 1))
-        retrying = Int(row.int(column + 2))
-        running = Int(row.int(column + 3))
-        done = Int(row.int(column + 4))
-        dead = Int(row.int(column + 5))
-        cancelled = Int(row.int(column + 6))
+        ready = row.number(column)
+        scheduled = row.number(column + 1)
+        retrying = row.number(column + 2)
+        running = row.number(column + 3)
+        done = row.number(column + 4)
+        dead = row.number(column + 5)
+        cancelled = row.number(column + 6)
     }
 }

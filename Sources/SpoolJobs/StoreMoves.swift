@@ -65,7 +65,7 @@ extension Store {
     /// Removes jobs and their attempts for good.
     /// - Throws: `noSuchJob`, or `wrongState` for one that runs; then none was removed.
     public func remove(_ ids: [Int64]) throws(SpoolError) {
-        var logs: [(Int64, Int)] = []
+        var logs: [(job: Int64, attempt: Int)] = []
         try moveByHand(ids) { (id, standing, _) throws(SpoolError) in
             guard standing.state != .running else {
                 throw .wrongState(
@@ -73,19 +73,18 @@ extension Store {
                     hint: "Stop it first with:  spool cancel \(id)")
             }
             try leave(id, standing, keepingAttempts: false)
-            let attempts = try statement("DELETE FROM attempt WHERE job = ?1")
+            // The attempts that there are, not all up to the last: that is a number that anybody may have written.
+            logs.append((id, standing.history.attempt))
+            let attempts = try statement("DELETE FROM attempt WHERE job = ?1 RETURNING attempt")
             attempts.bind(1, id)
-            try attempts.run()
+            while try attempts.step() { logs.append((id, attempts.number(0))) }
             let job = try statement("DELETE FROM job WHERE id = ?1")
             job.bind(1, id)
             try job.run()
-            logs.append((id, standing.history.attempt))
         }
-        for (id, attempts) in logs where attempts > 0 {
-            for attempt in 1...attempts {
-                Path.remove(files.log(id, attempt: attempt))
-                Path.remove(files.logIndex(id, attempt: attempt))
-            }
+        for (id, attempt) in logs {
+            Path.remove(files.log(id, attempt: attempt))
+            Path.remove(files.logIndex(id, attempt: attempt))
         }
     }
 

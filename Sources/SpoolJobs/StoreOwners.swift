@@ -101,7 +101,7 @@ extension Store {
         select.bind(1, owner)
         var claims: [(claim: Claim, started: UnixTime)] = []
         while try select.step() {
-            let claim = Claim(job: select.int(0), attempt: Int(select.int(1)), owner: owner)
+            let claim = Claim(job: select.int(0), attempt: select.number(1), owner: owner)
             claims.append((claim, UnixTime(microseconds: select.int(2))))
         }
         return claims
@@ -139,9 +139,9 @@ extension Store {
         while try select.step() {
             rows.append(
                 WorkerRow(
-                    owner: select.int(0), name: select.text(1), pid: Int32(select.int(2)),
-                    consumers: Int(select.int(3)), queues: select.text(4),
-                    started: UnixTime(microseconds: select.int(5)), running: Int(select.int(6))))
+                    owner: select.int(0), name: select.text(1), pid: Int32(clamping: select.int(2)),
+                    consumers: select.number(3), queues: select.text(4),
+                    started: UnixTime(microseconds: select.int(5)), running: select.number(6)))
         }
         return rows.filter { lives.isAlive($0.owner) }
     }

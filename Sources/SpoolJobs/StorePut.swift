@@ -229,8 +229,8 @@ extension History {
 
     init(_ statement: Statement, from column: Int32) {
         self.init(
-            attempt: Int(statement.int(column)), failures: Int(statement.int(column + 1)),
-            deaths: Int(statement.int(column + 2)))
+            attempt: statement.number(column), failures: statement.number(column + 1),
+            deaths: statement.number(column + 2))
     }
 }
 

@@ -271,7 +271,7 @@ extension JobFilter {
 
 extension JobRow {
     fileprivate init(_ row: Statement) {
-        let attempt = Int(row.int(17))
+        let attempt = row.number(17)
         let kind = row.text(2)
         let backoff: Backoff? = row.optionalInt(8).map {
             Backoff(min: .microseconds($0), max: .microseconds(row.int(9)))
@@ -286,13 +286,13 @@ extension JobRow {
                 isRunning: row.int(15) != 0,
                 outcome: row.optionalInt(16), attempt: attempt),
             queue: row.text(1), kind: kind.isEmpty ? nil : kind, name: row.optionalText(3),
-            priority: Int(row.int(4)), attempt: attempt, failures: Int(row.int(18)),
-            retries: Int(row.int(6)), putAt: UnixTime(microseconds: row.int(5)), due: time(19),
+            priority: Int(row.int(4)), attempt: attempt, failures: row.number(18),
+            retries: row.number(6), putAt: UnixTime(microseconds: row.int(5)), due: time(19),
             started: time(20), finished: time(21), command: row.optionalText(11),
             body: Body(row, 12), backoff: backoff,
             timeout: row.optionalInt(10).map { .microseconds($0) }, place: row.optionalInt(7),
-            worker: row.optionalText(22), exit: row.optionalInt(23).map(Int.init),
-            signal: row.optionalInt(24).map(Int.init), error: row.optionalText(25),
+            worker: row.optionalText(22), exit: row.optionalNumber(23),
+            signal: row.optionalNumber(24), error: row.optionalText(25),
             isCancelling: row.int(26) != 0)
     }
 }
@@ -300,12 +300,13 @@ extension JobRow {
 extension AttemptRow {
     fileprivate init(_ row: Statement) {
         self.init(
-            number: Int(row.int(0)), verdict: Verdict(rawValue: Int(row.int(1))),
-            worker: row.optionalText(2), pid: row.optionalInt(3).map(Int.init),
+            number: row.number(0), verdict: Verdict(rawValue: row.number(1)),
+            worker: row.optionalText(2), pid: row.optionalNumber(3),
             started: UnixTime(microseconds: row.int(4)),
             ended: row.optionalInt(5).map { UnixTime(microseconds: $0) },
-            exit: row.optionalInt(6).map(Int.init), signal: row.optionalInt(7).map(Int.init),
-            userMicroseconds: row.optionalInt(8), systemMicroseconds: row.optionalInt(9),
-            peakKiB: row.optionalInt(10), error: row.optionalText(11))
+            exit: row.optionalNumber(6), signal: row.optionalNumber(7),
+            userMicroseconds: row.optionalNumber(8).map(Int64.init),
+            systemMicroseconds: row.optionalNumber(9).map(Int64.init),
+            peakKiB: row.optionalNumber(10).map(Int64.init), error: row.optionalText(11))
     }
 }

@@ -170,7 +170,7 @@ extension Store {
         select.bind(1, id)
         defer { select.reset() }
         guard try select.step() else { throw .noSuchJob(id, newest: try newestJob()) }
-        var policy = Policy(retries: Int(select.int(2)))
+        var policy = Policy(retries: select.number(2))
         if let min = select.optionalInt(3), let max = select.optionalInt(4) {
             policy.backoff = Backoff(min: .microseconds(min), max: .microseconds(max))
         }

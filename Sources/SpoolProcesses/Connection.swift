@@ -39,6 +39,20 @@ public final class Connection: @unchecked Sendable {  // what changes is guarded
         var isShort = false  // descriptors were lost
         var content: [UInt8] = []
         var filled = 0
+
+        /// More than this is not taken from memory before as much has come: a length is only a claim.
+        private static let trusted = 1 << 20
+
+        /// Makes room for the next bytes: for all of them, or as much again as there is.
+        mutating func makeRoom(_ length: Int) {
+            guard filled == content.count else { return }
+            let room = min(length, max(Self.trusted, 2 * filled))
+            let old = content
+            content = [UInt8](unsafeUninitializedCapacity: room) { bytes, count in
+                UnsafeMutableRawBufferPointer(bytes).copyBytes(from: old)
+                count = room
+            }
+        }
     }
 
     /// A message that has arrived.
@@ -242,13 +256,11 @@ public final class Connection: @unchecked Sendable {  // what changes is guarded
     }
 
     private func readContent(_ socket: Int32, _ length: Int) throws(SpoolError) -> Bool {
-        if incoming.content.isEmpty, length > 0 {
-            incoming.content = [UInt8](unsafeUninitializedCapacity: length) { $1 = length }
-        }
         while incoming.filled < length {
+            incoming.makeRoom(length)
             let filled = incoming.filled
             let count = incoming.content.withUnsafeMutableBytes {
-                read(socket, $0.baseAddress?.advanced(by: filled), length - filled)
+                read(socket, $0.baseAddress?.advanced(by: filled), $0.count - filled)
             }
             guard try isSome(count) else { return false }
             incoming.filled += count

@@ -6,7 +6,7 @@ extension UnixTime {
         let second: Int64 = 1_000_000
         let (whole, rest) = microseconds.quotientAndRemainder(dividingBy: 86_400 * second)
         let days = rest < 0 ? whole - 1 : whole
-        let ofDay = microseconds - days * 86_400 * second
+        let ofDay = rest < 0 ? rest + 86_400 * second : rest
         let shifted = days + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
         let dayOfEra = shifted - era * 146_097

@@ -30,9 +30,10 @@ public struct UnixTime: Hashable, Comparable, Sendable {
         return UnixTime(microseconds: overflow ? (duration < .zero ? .min : .max) : sum)
     }
 
-    /// The time from `b` to `a`.
+    /// The time from `b` to `a`, saturated as `+`.
     public static func - (a: UnixTime, b: UnixTime) -> Duration {
-        .microseconds(a.microseconds.subtractingReportingOverflow(b.microseconds).partialValue)
+        let (left, overflow) = a.microseconds.subtractingReportingOverflow(b.microseconds)
+        return .microseconds(overflow ? (a < b ? .min : .max) : left)
     }
 }
 

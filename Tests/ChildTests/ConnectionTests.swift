@@ -22,6 +22,41 @@ import Testing
         #expect(try pipe.first.recv() == ["a": [Int?.none, 3]])
     }
 
+    @Test("takes no memory for bytes that were only announced")
+    func announced() throws {
+        let ends = try Descriptor.sockets(packets: false).release()
+        let connection = try Connection(owning: ends.second)
+        let before = try memory()
+        let message: [UInt8] = [0, 0, 0, 0x40, 0, 0, 0x70, 0x53, 1]  // a byte of a GiB
+        #expect(write(ends.first, message, message.count) == message.count)
+        #expect(throws: SpoolError.timedOut("nothing came in time.")) {
+            try connection.recvBytes(timeout: .zero)
+        }
+        #expect(try memory() - before < 512 << 20)
+        Glibc.close(ends.first)
+        #expect(throws: SpoolError.endOfFile) { try connection.recvBytes() }
+    }
+
+    @Test("brings a message back that is larger than what its length is trusted for")
+    func grown() throws {
+        let pipe = try Pipe()
+        let message = (0..<(5 << 20) + 3).map { UInt8(truncatingIfNeeded: $0 ^ $0 >> 8) }
+        let sender = Thread { try? pipe.first.sendBytes(message) }  // what comes is looked at below
+        try sender.start()
+        #expect(try pipe.second.recvBytes() == message)
+        #expect(try sender.join())
+    }
+
+    /// Bytes of address space of this process.
+    private func memory() throws -> Int {
+        let file = try #require(fopen("/proc/self/statm", "r"))
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 256)
+        fgets(&line, 256, file)
+        let text = String(decoding: line.prefix { $0 > 0x20 }.map(UInt8.init), as: UTF8.self)
+        return try #require(Int(text)) * sysconf(Int32(_SC_PAGESIZE))
+    }
+
     @Test(
         "cPI1: receives into a buffer from an offset; one that is too small says how much is needed"
     )

@@ -16,6 +16,35 @@ import Testing
         #expect(try Durations.parse(text, option: "-d") == .milliseconds(milliseconds))
     }
 
+    @Test("I6: is read as a duration to the microsecond, whatever its fraction is in binary")
+    func exactDuration() throws {
+        #expect(try Durations.parse("1.001s", option: "-d") == .milliseconds(1001))
+        #expect(try Durations.parse("0.001ms", option: "-d") == .microseconds(1))
+        #expect(
+            try Durations.parse("1.999999999999w", option: "-d").microseconds == 1_209_599_999_999)
+    }
+
+    @Test("is an environment of bytes: names that are no UTF-8 do not replace each other")
+    func variables() throws {
+        var variables: [[UInt8]] = []
+        for variable: [UInt8] in [[0xFF, 0x3D, 1], [0xFE, 0x3D, 2], [0xFF, 0x3D, 3]] {
+            try Places.set(variable, in: &variables)
+        }
+        #expect(variables == [[0xFE, 0x3D, 2], [0xFF, 0x3D, 3]])
+    }
+
+    @Test("is no directory with a NUL in it, of which the kernel would see the beginning only")
+    func directory() {
+        #expect(throws: SpoolError.self) { try Places.directory(Array("/\0tmp".utf8)) }
+    }
+
+    @Test("I6: a time that never comes is still some years off")
+    func until() {
+        #expect(Phrases.long(Phrases.until(.microseconds(Int64.max))) == "106751991d4h")
+        #expect(Phrases.until(.milliseconds(1)) == .seconds(1))
+        #expect(Phrases.until(.seconds(-1)) == .seconds(-1))
+    }
+
     @Test(
         "is not taken for a duration",
         arguments: ["", "1", "s", "1x", "-1s", "1s1h", "1.s.", "1h 3m", "٣s", ".5s", "1e3s", "1hm"])

@@ -27,6 +27,18 @@ import Testing
         #expect(lines[0].contains(#""args":{"to":"a@b"}"#))
     }
 
+    @Test("stderr is shown as far as it is there, whatever length its index claims")
+    func claimedLength() throws {
+        let bench = try Bench()
+        bench.spool("put", "--", "sh", "-c", "echo one; echo two >&2")
+        bench.spool("work", "--until-empty")
+        let index = bench.directory + "/jobs.db-spool/logs/1.1.idx"
+        _ = bench.shell("printf '%08d\\377\\377\\377\\377\\002\\0\\0\\0' 0 > \(index)")
+        let limited = bench.shell("ulimit -v 1000000; spool log --stderr 1")
+        #expect((limited.status, limited.errors) == (0, ""))
+        #expect(limited.text.contains("one") && limited.text.contains("two"))
+    }
+
     @Test("a reader that leaves early or was never there does no harm")
     func pipes() throws {
         let bench = try Bench()

@@ -11,6 +11,7 @@ import Testing
             (951_782_400_000_000, "2000-02-29T00:00:00.000Z"),
             (1_795_511_957_098_282, "2026-11-24T09:19:17.098Z"),
             (253_402_300_799_999_999, "9999-12-31T23:59:59.999Z"),
+            (.min, "-290308-12-21T19:59:05.224Z"), (.max, "294247-01-10T04:00:54.775Z"),
         ] as [(Int64, String)])
     func rfc3339(_ microseconds: Int64, _ text: String) {
         #expect(UnixTime(microseconds: microseconds).rfc3339 == text)
@@ -21,6 +22,8 @@ import Testing
         let late = UnixTime(microseconds: .max - 1)
         #expect((late + .seconds(1)).microseconds == .max)
         #expect((UnixTime(microseconds: .min + 1) + .seconds(-1)).microseconds == .min)
+        let (first, last) = (UnixTime(microseconds: .min), UnixTime(microseconds: .max))
+        #expect((last - first).microseconds == .max && (first - last).microseconds == .min)
         #expect(Deadline(after: .seconds(Int64.max)) > .now())
         #expect(Deadline(after: .seconds(Int64.max)).pollTimeout() == .max)
         #expect(Deadline(nanoseconds: .max - 1).remaining() == .nanoseconds(Int64.max))
