@@ -35,6 +35,7 @@ func expectError(_ line: Int = #line, _ body: () throws -> Void) throws -> Spool
 struct ChildRig {
     static let cases: [String: Case] = life.merging(pipes) { one, _ in one }
         .merging(relatives) { one, _ in one }
+        .merging(sharing) { one, _ in one }
         .merging(pools.map { ("pool-" + $0, $1) }) { one, _ in one }
         .merging(poolWaits.map { ("pool-wait-" + $0, $1) }) { one, _ in one }
 
@@ -43,7 +44,7 @@ struct ChildRig {
             work, count, sleeper, fail, echo, exits, passOn, family, inspect, server, noise,
             writer, poller, nag, slowEcho, call,
             square, whoami, gate, fragile, troubled, connected, setUp, environment, speak,
-            poolInside)
+            poolInside, partner)
         let words = CommandLine.arguments
         let method = words.count > 2 ? StartMethod(rawValue: words[2]) : .forkServer
         guard words.count > 1, let body = cases[words[1]], let method else {

@@ -4,6 +4,11 @@ import SpoolProcesses
 import Testing
 
 @Suite("Processes of one program", .timeLimit(.minutes(10))) struct RelativeTests {
+    @Test(
+        "use the same locks, semaphores, events, conditions, barriers and queues when they are handed on",
+        arguments: StartMethod.allCases)
+    func kit(_ method: StartMethod) throws { try Rig.run("kit", method.rawValue) }
+
     @Test("cPR4: are called and made as they are told, and daemons only if told")
     func names() throws { try Rig.run("names") }
 
