@@ -16,11 +16,13 @@ enum Rig {
     }()
 
     /// What it printed, and whether it ended well.
-    static func run(_ words: [String]) throws -> (text: String, isGood: Bool) {
+    /// - Parameter under: Words before the program's own: another that runs it.
+    static func run(_ words: [String], under: [String] = []) throws -> (text: String, isGood: Bool)
+    {
         let output = try Descriptor.memory([])
         let input = try Descriptor.null()
         let command = Command(
-            ([path] + words).map { Array($0.utf8) },
+            (under + [path] + words).map { Array($0.utf8) },
             environment: [
                 "PATH=/usr/bin:/bin", "SWIFT_BACKTRACE=enable=no",
             ].map { Array($0.utf8) })
