@@ -1,4 +1,4 @@
-// OldKernelTests.swift - kernels before 5.16 cannot wait for several words at once (futex_waitv): strace refuses it here.
+// OldKernelTests.swift - kernels before 5.16 cannot wait for several words at once: here strace refuses futex_waitv.
 
 import Testing
 
