@@ -153,8 +153,18 @@ public final class Joiner {
             progress(now)
             if now.isFinished || deadline.isPast { return now }
             before = now
+            restFrom(now, until: deadline)
             rang = bell.wait(until: deadline, again: again) || again != nil
         }
+    }
+
+    /// A worker rings some hundred times a second, and many that join would keep a processor busy with looking. While
+    /// a thousand are unfinished the end cannot come within a microsecond for each.
+    private func restFrom(_ progress: JoinProgress, until deadline: Deadline) {
+        let unfinished = progress.total - progress.done - progress.failed
+        guard unfinished >= 1000 else { return }
+        let rest = Duration.microseconds(min(unfinished, 50_000))
+        Pause.briefly(upTo: min(rest, deadline.remaining() ?? rest))
     }
 
     /// Ends its use by a command that is about to end: see ``Doorbell/closeElsewhere()``.
