@@ -44,8 +44,7 @@ class SpoolCommands(Commands):
 
     def go(self, place, jobs):
         with open(place / "lines") as lines:
-            subprocess.run([Spool.program, "put", "--each", "--", "true", "{}"], env=self.env, stdin=lines, check=True,
-                           stdout=subprocess.DEVNULL)
+            run([Spool.program, "put", "--each", "--", "true", "{}"], env=self.env, stdin=lines)
         run([Spool.program, "work", "-j", TWO, "--until-empty", "--quiet"], env=self.env)
 
     def done(self, place, jobs):

@@ -1,18 +1,13 @@
 """measure.py - all peers, round by round: each round goes once through every peer and its workloads."""
-import contextlib
 import dataclasses
-import json
-import os
 import pathlib
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-from . import catalogue, commands, processes
+from . import catalogue, commands, plot, processes, report
 from .processes import Wrong
 from .trial import PRODUCERS, THREADS
 
@@ -141,3 +136,17 @@ def must_be_on_a_disk(folder):
     kind = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True).stdout.strip()
     if kind in ("tmpfs", "ramfs"):
         raise Wrong(f"{folder} is in memory ({kind}), where a sync costs nothing: the figures would mean nothing")
+
+
+def main(names, rounds, quick):
+    """Measures, prints the tables, and writes page and picture when all was measured in full."""
+    try:
+        benchmark = Benchmark(names, rounds, quick, report.TITLES).run()
+    except Wrong as wrong:
+        sys.exit(f"run: {wrong}")
+    print("\n".join(report.text(benchmark)))
+    if names or quick:
+        return say("docs/performance.md is as it was: only a whole run with all peers writes it")
+    report.write(benchmark)
+    report.PICTURE.write_text(plot.svg(list(benchmark.rows.values())))
+    say("written: docs/performance.md, docs/performance.svg")
