@@ -13,6 +13,7 @@ FINISHED, WAITING = 10_000_000, 1_000_000
 FEW = 10_000         # that wait in the small file
 DRAIN = 50_000       # are put and performed in a round, in both
 PUTS = 2_000
+WAITED = "SELECT f.started - j.put_at FROM finished f JOIN job j USING(id)"
 QUEUE = "bench"      # where StoreBenchmark puts; the million waits in another one
 
 
@@ -77,10 +78,10 @@ def once(bench, producer, file):
     yield f"put in bulk of {DRAIN:,}", bench.call(file, "put", "--ndjson", bench.lines(DRAIN)).wall
     yield f"drain of {DRAIN:,}, 2 consumers", drain(bench, file)
     bench.call(file, "work", "-q", QUEUE, "-j", "2", "--until-empty")
+    count = 20 if bench.quick else 100
     with bench.worker(file, QUEUE):
-        producer(file, 20 if bench.quick else 100, 1, "paced")
-    last = 20 if bench.quick else 100
-    waited = bench.query(file, f"SELECT f.started - j.put_at FROM finished f JOIN job j USING(id) ORDER BY id DESC LIMIT {last}")
+        producer(file, count, 1, "paced")
+    waited = bench.query(file, f"{WAITED} ORDER BY id DESC LIMIT {count}")
     yield "put → start, p50", statistics.median(microseconds for microseconds, in waited) / 1e6
 
 

@@ -15,7 +15,7 @@ class OnWire(Peer):
     counts_here = True
 
     def missing(self):
-        return super().missing() + ([] if processes.WIRE.exists() else ["the C client (Benchmarks/peers/setup builds it)"])
+        return super().missing() + ([] if processes.WIRE.exists() else ["the C client wire"])
 
     def producer(self, way, jobs, threads=1):
         return [processes.WIRE, self.protocol, self.port, way, jobs, threads]
@@ -94,6 +94,7 @@ class RedisServer(Peer):
 
 class RedisAlways(OnWire, RedisServer):
     name = "Redis list, always"
+    note = "`LPUSH`, then `BLMOVE` and `LREM`"
     protocol = "redis"
 
     def count(self):
@@ -117,6 +118,7 @@ class RabbitMQ(Peer):
     client = "pika"
     programs = ("rabbitmq-server", "epmd")
     modules = ("pika",)
+    note = "a prefetch of 100"
     prefetch = 100
 
     def version(self):
@@ -202,6 +204,7 @@ class NATS(Peer):
     client = "nats-py"
     programs = ("nats-server",)
     modules = ("nats-py",)
+    note = "workers pull 100 at a time"
     fetched = 100
 
     def version(self):

@@ -1,4 +1,4 @@
-"""commands.py - `true`, many times, two at once: how people run commands from a shell. Put and run, both are counted."""
+"""commands.py - `true`, many times, two at once: how people run commands from a shell. Putting counts too."""
 import os
 import re
 import shutil
@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 
-from .processes import Wrong, run
+from .processes import Wrong, bury, run
 from .spool import Spool
 
 TWO = 2
@@ -24,13 +24,14 @@ class Commands:
         place.mkdir()
         (place / "lines").write_text("".join(f"{n}\n" for n in range(jobs)))
         with tempfile.TemporaryDirectory() as short:  # the name of a socket has 107 bytes at most
-            self.env = {**os.environ, "TS_SOCKET": f"{short}/tsp", "TS_MAXFINISHED": str(2 * jobs + 9),
-                        "TS_SLOTS": str(TWO), "TMPDIR": str(place), "NQDIR": str(place), "SPOOL_FILE": str(place / "q.db")}
+            self.env = {**os.environ, "SPOOL_FILE": str(place / "q.db"), "NQDIR": str(place), "TMPDIR": str(place),
+                        "TS_SOCKET": f"{short}/tsp", "TS_SLOTS": str(TWO), "TS_MAXFINISHED": str(2 * jobs + 9)}
             begin = time.monotonic()
             self.go(place, jobs)
             took = time.monotonic() - begin
             if (found := self.done(place, jobs)) != jobs:
                 raise Wrong(f"{self.name}: {jobs} commands were given, and {found} ended well")
+        bury()
         return jobs / took
 
     def shell(self, script):

@@ -1,4 +1,4 @@
-"""frameworks.py - task queues with worker programs of their own: rq and celery on Redis, procrastinate on PostgreSQL."""
+"""frameworks.py - task queues with worker programs of their own: rq, celery (on Redis), procrastinate (PostgreSQL)."""
 import os
 import pathlib
 import shutil
@@ -50,6 +50,7 @@ class Celery(RedisServer):
     name = "celery"
     client = "celery"
     modules = ("celery", "redis")
+    note = "acknowledges a job before it runs it, its default"
     bulk_api = False
 
     def version(self):

@@ -1,4 +1,6 @@
 """libraries.py - queues in a SQLite file, from a library: huey, litequeue, persist-queue."""
+import contextlib
+import sqlite3
 import time
 
 from . import processes
@@ -61,13 +63,11 @@ class LiteQueue(OnSQLite):
             queue.done(message.message_id)
 
     def count(self):
-        import sqlite3
         self.queue().close()  # makes the table
         with sqlite3.connect(self.file) as link:
             return link.execute("SELECT count(*) FROM Queue WHERE status = 0").fetchone()[0]
 
     def clear(self):
-        import sqlite3
         self.queue().close()
         with sqlite3.connect(self.file, timeout=30) as link:
             link.execute("DELETE FROM Queue")
@@ -111,16 +111,18 @@ class PersistQueue(OnSQLite):
             queue.ack(item)
 
     def count(self):
-        import sqlite3
-        self.queue().close()
-        with sqlite3.connect(self.file) as link:
-            table, = link.execute("SELECT name FROM sqlite_master WHERE name LIKE 'ack_queue%' AND type = 'table'").fetchone()
+        with self.table() as (link, table):
             return link.execute(f"SELECT count(*) FROM {table} WHERE status < 2").fetchone()[0]
 
     def clear(self):
-        import sqlite3
-        self.queue().close()
-        with sqlite3.connect(self.file, timeout=30) as link:
-            table, = link.execute("SELECT name FROM sqlite_master WHERE name LIKE 'ack_queue%' AND type = 'table'").fetchone()
+        with self.table() as (link, table):
             link.execute(f"DELETE FROM {table}")
         return 0
+
+    @contextlib.contextmanager
+    def table(self):
+        """A connection to its file, and the name of its table."""
+        self.queue().close()  # makes it
+        with sqlite3.connect(self.file, timeout=30) as link:
+            found = link.execute("SELECT name FROM sqlite_master WHERE name LIKE 'ack_queue%' AND type = 'table'")
+            yield link, found.fetchone()[0]

@@ -1,8 +1,8 @@
-"""marks.py - what the workers share with the benchmark: how many jobs each has performed, when, and how long they waited.
+"""marks.py - what workers share with the benchmark: how many jobs each has performed, when, how long they waited.
 
 A job costs a worker two stores to a shared page, so that what is measured is the queue. Each worker has a slot of 64
-bytes: the count, and the time of the last job (CLOCK_MONOTONIC, which all processes share). A job whose body begins with
-l carries the time of its put; how long it waited goes to a file beside the page. wire.c writes the same.
+bytes: the count, and the time of the last job (CLOCK_MONOTONIC, which all processes share). A job whose body begins
+with l carries the time of its put; how long it waited goes to a file beside the page. wire.c writes the same.
 """
 import mmap
 import os

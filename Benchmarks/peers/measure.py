@@ -41,7 +41,7 @@ def say(words):
 class Benchmark:
     def __init__(self, names, rounds, quick, only):
         self.rounds, self.quick, self.only = rounds, quick, only
-        self.seconds = 0.15 if quick else 0.6
+        self.seconds = 0.15 if quick else 0.5
         self.peers = [each for each in catalogue.ALL if wanted(each.name, names)]
         self.commands = [each for each in commands.ALL if wanted(each.name, names)]
         self.left_out = []
@@ -70,7 +70,9 @@ class Benchmark:
         for number in range(self.rounds):
             say(f"round {number + 1} of {self.rounds}")
             for trial in trials:
+                begin = time.monotonic()
                 self.go(trial, self.once)
+                say(f"  {trial.peer.name}: {time.monotonic() - begin:.0f} s")
             if "true" in self.only:
                 for each in self.commands:
                     count = min(200 if self.quick else 2_000, each.most or 2_000)
@@ -86,7 +88,8 @@ class Benchmark:
             if lost:
                 raise Wrong(f"{', '.join(lost)} is not on this machine (Benchmarks/peers/setup)")
             peer.start()
-            self.rows[peer.name] = Figures(peer.name, peer.durability, peer.durable, peer.version(), peer.client, peer.note)
+            self.rows[peer.name] = Figures(
+                peer.name, peer.durability, peer.durable, peer.version(), peer.client, peer.note)
         except Wrong as wrong:
             self.left_out.append(f"{peer.name}: {wrong}")
             say(f"left out: {peer.name}: {wrong} {processes.tail(folder)}")
@@ -112,20 +115,27 @@ class Benchmark:
     def try_out(self, trial, workload):
         """Until it takes long enough to tell how many jobs a round shall have."""
         jobs = FIRST[workload]
-        while (figure := trial.measure(workload, jobs)) is not None:
-            if workload == "latency":
-                jobs = 10 if self.quick else 100 if figure < 0.02 else 20
-                break
+        while (figure := trial.measure(workload, jobs)) is not None and workload != "latency":
             if jobs / figure > self.seconds / 6 or jobs * 8 > MOST:
-                jobs = min(MOST, max(FIRST[workload] // 2, int(figure * self.seconds)))
-                jobs -= jobs % (THREADS * PRODUCERS) if jobs > THREADS * PRODUCERS else jobs % THREADS
                 break
             jobs *= 8
-        self.rows[trial.peer.name].jobs[workload] = jobs
+        self.rows[trial.peer.name].jobs[workload] = self.enough(workload, figure)
+
+    def enough(self, workload, figure):
+        """How many jobs fill the time of a measurement."""
+        if figure is None:
+            return FIRST[workload]
+        if workload == "latency":
+            return 10 if self.quick else 100 if figure < 0.02 else 20
+        jobs = min(MOST, max(FIRST[workload] // 2, int(figure * self.seconds)))
+        return jobs - jobs % (THREADS * PRODUCERS if jobs > THREADS * PRODUCERS else THREADS)
 
     def once(self, trial, workload):
         row = self.rows[trial.peer.name]
-        row.add(workload, trial.measure(workload, row.jobs[workload]))
+        figure = trial.measure(workload, row.jobs[workload])
+        row.add(workload, figure)
+        if figure is not None:  # fewer next time, if the machine has become slower
+            row.jobs[workload] = min(row.jobs[workload], self.enough(workload, figure))
 
 
 def wanted(name, names):

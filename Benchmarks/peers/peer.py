@@ -1,7 +1,7 @@
 """peer.py - what the benchmark must know about a job queue: one subclass for each, in brokers, libraries, frameworks.
 
-Half of it runs in the benchmark (start, producer, worker), half in processes of the virtual environment (connect, consume,
-count, clear; client.py calls them). The peers' own packages are therefore imported where they are used.
+Half of it runs in the benchmark (start, producer, worker), half in processes of the virtual environment (connect,
+consume, count, clear; client.py calls them). The peers' own packages are therefore imported where they are used.
 """
 import importlib.metadata
 import os
@@ -86,7 +86,7 @@ class Peer:
 
 
 class OnSQLite(Peer):
-    """A library whose queue is a SQLite file. It has no way to wait: workers look every 10 ms, or as the library does."""
+    """A library whose queue is a SQLite file. None has a way to wait: workers look every 10 ms, or as it does."""
 
     poll = 0.01
 

@@ -68,7 +68,8 @@ def words(x, y, text, kind="", anchor="start"):
 def tick(workload, decade):
     if workload == "latency":
         return f"{10 ** (decade + 3):g} ms"
-    return f"{10 ** decade:,}" if decade < 4 else f"{10 ** (decade - 3):,}k" if decade < 6 else f"{10 ** (decade - 6):,}M"
+    divisor, unit = (3, "k") if 4 <= decade < 6 else (6, "M") if decade >= 6 else (0, "")
+    return f"{10 ** (decade - divisor):,}{unit}"
 
 
 def legend():
@@ -90,6 +91,7 @@ def svg(rows):
         column = ends.index(min(ends))
         parts += panel.draw(MARGIN + column * (width + MARGIN), ends[column], width)
         ends[column] += panel.height()
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{max(ends)}" viewBox="0 0 {WIDTH} {max(ends)}"'
+    size = f'width="{WIDTH}" height="{max(ends)}" viewBox="0 0 {WIDTH} {max(ends)}"'
     title = "Spool beside other job queues: jobs per second and waiting times"
-    return "\n".join([f'{head} role="img" aria-label="{title}">', f"<style>{STYLE}</style>", *legend(), *parts, "</svg>", ""])
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{title}">'
+    return "\n".join([head, f"<style>{STYLE}</style>", *legend(), *parts, "</svg>", ""])

@@ -20,6 +20,7 @@ PYTHON = BUILD / "venv/bin/python"
 WIRE = BUILD / "wire"
 PDEATHSIG, SUBREAPER = 1, 36
 _libc = ctypes.CDLL(None)
+_started = set()  # the processes of spawn: whoever has their Popen waits for them
 
 
 class Wrong(Exception):
@@ -47,8 +48,10 @@ def spawn(words, folder, env=None, cwd=None, **streams):
     """A child; its words go to `log` in the folder unless they are asked for."""
     with open(pathlib.Path(folder) / "log", "ab") as log:
         streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **streams}
-        return subprocess.Popen(list(map(str, words)), env=env, cwd=cwd, preexec_fn=_die_with_parent,
-                                start_new_session=True, text=True, **streams)
+        child = subprocess.Popen(list(map(str, words)), env=env, cwd=cwd, preexec_fn=_die_with_parent,
+                                 start_new_session=True, text=True, **streams)
+    _started.add(child.pid)
+    return child
 
 
 def run(words, **options):
@@ -81,12 +84,15 @@ def wait(true, otherwise, seconds=30, step=0.003):
 
 def tree(pid):
     """A process and all below it, the lowest first."""
+    return [each for child in children(pid) for each in tree(child)] + [pid]
+
+
+def children(pid):
     found = []
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
-            for child in pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().split():
-                found += tree(int(child))
-    return [*found, pid]
+            found += map(int, pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+    return found
 
 
 def tell(pid, number):
@@ -109,11 +115,20 @@ def stop(child, first=signal.SIGTERM, patience=8):
             if _descends(each):
                 os.kill(each, signal.SIGKILL)
     child.wait()
+    _started.discard(child.pid)
+    bury()
 
 
 def _descends(pid):
     """Whether a process is still one of ours: its number may have been given to another meanwhile."""
     return pid in tree(os.getpid())
+
+
+def bury():
+    """Takes leave of the dead orphans that have come to this process; tsp and nq leave thousands."""
+    for child in set(children(os.getpid())) - _started:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(child, os.WNOHANG)
 
 
 def stop_all(patience=10):
@@ -135,6 +150,7 @@ class Producer:
     """A process that puts jobs: made ready first, begun later. See client.py for the words."""
 
     def __init__(self, words, folder, env):
+        self.folder = folder
         self.child = spawn(words, folder, env, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         if self.child.stdout.readline() != "ready\n":
             raise Wrong(f"{words[0]} did not become ready; its words are in {folder}/log: {tail(folder)}")
@@ -146,8 +162,9 @@ class Producer:
     def end(self):
         """The seconds it took."""
         words, _ = self.child.communicate(timeout=120)
+        _started.discard(self.child.pid)
         if self.child.returncode:
-            raise Wrong(f"a producer ended with status {self.child.returncode}: {tail(self.child.args[-1])}")
+            raise Wrong(f"a producer ended with status {self.child.returncode}: {tail(self.folder)}")
         return float(words)
 
 

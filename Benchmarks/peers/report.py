@@ -1,4 +1,4 @@
-"""report.py - what the rounds found, as a Markdown table with the ratios first; into docs/performance.md between its markers."""
+"""report.py - what the rounds found, as a Markdown table with the ratios first, in docs/performance.md."""
 import os
 import pathlib
 import platform
@@ -10,7 +10,7 @@ BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
 PAGE, PICTURE = TOP / "docs/performance.md", TOP / "docs/performance.svg"
 TITLES = {"put": "put, one by one", "threads": "put, 16 threads", "bulk": "put in bulk", "drain": "drain, 2 consumers",
           "mixed": "4 producers + 2 consumers", "latency": "put → start", "true": "`true`, two at once"}
-SLOW_BELOW = 1 / 50  # of a second: shown in milliseconds with a digit less
+LONG = 0.02  # a wait of so many seconds needs no fractions of a millisecond
 
 
 def medians(rows):
@@ -21,7 +21,7 @@ def medians(rows):
 def figure(workload, value):
     if workload != "latency":
         return f"{value:,.0f}/s"
-    return f"{value * 1000:.2f} ms" if value < SLOW_BELOW else f"{value * 1000:.0f} ms"
+    return f"{value * 1000:.2f} ms" if value < LONG else f"{value * 1000:.0f} ms"
 
 
 def ratio(workload, ours, theirs):

@@ -101,7 +101,7 @@ class SpoolTrial(FreshFiles, Trial):
             stop(worker)
 
     def drain(self, jobs):
-        """From the start of the worker's process to its end: more than for the peers, whose workers are already there."""
+        """From the start of the worker's process to its end: more than for the peers, whose workers are there."""
         self.clear()
         self.produce("bulk", jobs)
         begin = time.monotonic()

@@ -1,4 +1,4 @@
-// Producer.swift - a producer of empty jobs in a process of its own, as Benchmarks/peers/client.py is for the other queues.
+// Producer.swift - a producer of empty jobs in a process of its own, as Benchmarks/peers/client.py is for others.
 //
 //   StoreBenchmark FILE JOBS THREADS put|bulk|paced
 //

@@ -5,8 +5,8 @@
 //   StoreBenchmark FILE JOBS THREADS put|bulk|paced      see Producer.swift
 //
 // With `threads` that many threads put one job after the other through a JobQueue, and the jobs per second are printed.
-// Else, per batch: puts BATCH jobs of 100 bytes in one transaction; then finishes the batch before and claims the next in
-// one. With `only-put` it only puts.
+// Else, per batch: puts BATCH jobs of 100 bytes in one transaction; then finishes the batch before and claims the next
+// in one. With `only-put` it only puts.
 
 import Glibc
 import SpoolJobs
