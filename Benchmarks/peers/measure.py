@@ -1,7 +1,9 @@
 """measure.py - all peers, round by round: each round goes once through every peer and its workloads."""
 import dataclasses
+import os
 import pathlib
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -46,6 +48,7 @@ class Benchmark:
         self.commands = [each for each in commands.ALL if wanted(each.name, names)]
         self.left_out = []
         self.rows = {}
+        self.syncs = []
 
     def run(self):
         processes.adopt()
@@ -69,6 +72,7 @@ class Benchmark:
             self.go(trial, self.try_out)
         for number in range(self.rounds):
             say(f"round {number + 1} of {self.rounds}")
+            self.syncs.append(time_of_a_sync(scratch))
             for trial in trials:
                 begin = time.monotonic()
                 self.go(trial, self.once)
@@ -140,6 +144,19 @@ class Benchmark:
 
 def wanted(name, names):
     return name == "Spool" or not names or any(each.lower() in name.lower() for each in names)
+
+
+def time_of_a_sync(folder, count=50):
+    """Seconds that the disk takes to keep 4 KiB: what a durable put costs at least, and what tells a busy machine."""
+    times = []
+    file = os.open(folder / "sync", os.O_CREAT | os.O_WRONLY)
+    for _ in range(count):
+        os.write(file, bytes(4096))
+        begin = time.monotonic()
+        os.fdatasync(file)
+        times.append(time.monotonic() - begin)
+    os.close(file)
+    return statistics.median(times)
 
 
 def must_be_on_a_disk(folder):

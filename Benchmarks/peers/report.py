@@ -66,7 +66,7 @@ def text(benchmark):
     yield from settings(rows)
     yield ""
     yield (f"Medians of {benchmark.rounds} rounds, Linux {platform.release()}, {os.cpu_count()} cores, Python "
-           f"{platform.python_version()}.")
+           f"{platform.python_version()}. The disk took {statistics.median(benchmark.syncs) * 1000:.2f} ms to sync 4 KiB.")
     for each in benchmark.left_out:
         yield f"Left out: {each}."
 
