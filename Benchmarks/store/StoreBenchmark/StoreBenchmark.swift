@@ -1,11 +1,12 @@
 // StoreBenchmark.swift - what a job costs in the store alone: put, claim, finish, in one thread without processes.
 //
-//   StoreBenchmark FILE JOBS BATCH [put]
+//   StoreBenchmark FILE JOBS BATCH [only-put]
 //   StoreBenchmark FILE JOBS THREADS threads
+//   StoreBenchmark FILE JOBS THREADS put|bulk|paced      see Producer.swift
 //
 // With `threads` that many threads put one job after the other through a JobQueue, and the jobs per second are printed.
-// Else, per batch: puts BATCH jobs of 100 bytes in one transaction; then finishes the batch before and claims the next in
-// one. With `put` it only puts.
+// Else, per batch: puts BATCH jobs of 100 bytes in one transaction; then finishes the batch before and claims the next
+// in one. With `only-put` it only puts.
 
 import Glibc
 import SpoolJobs
@@ -17,10 +18,13 @@ import SpoolThreads
         guard words.count >= 4, let jobs = Int(words[2]), let batch = Int(words[3]), jobs > 0,
             batch > 0
         else {
-            print("StoreBenchmark FILE JOBS BATCH [put]   or   FILE JOBS THREADS threads")
+            print("StoreBenchmark FILE JOBS BATCH [only-put]   or   FILE JOBS THREADS threads")
             exit(64)
         }
         if words.count > 4, words[4] == "threads" { return try putFrom(batch, jobs, words[1]) }
+        if words.count > 4, words[4] != "only-put" {
+            return try Producer(words[1], jobs: jobs, threads: batch).run(words[4])
+        }
         let store = try Store.open(words[1], .create)
         let owner = try store.register(name: "benchmark", consumers: 1, queues: "", now: .now())
         let body = Body.bytes([UInt8](repeating: 97, count: 100))
