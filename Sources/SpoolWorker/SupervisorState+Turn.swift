@@ -8,8 +8,6 @@ private import Glibc
 extension SupervisorState {
     private var isWorking: Bool { phase == .working }
 
-    private var isPrefetching: Bool { isWorking && settings.maxJobs == nil }
-
     mutating func turn(_ now: Deadline) -> [Action] {
         guard phase != .over else { return [] }
         if suspect <= now { countMissedWakeup() }
@@ -94,14 +92,14 @@ extension SupervisorState {
     /// How many claims the consumers have room for.
     private func room(_ now: Deadline) -> Int {
         guard isWorking else { return 0 }
-        let room = consumers.reduce(0) { $0 + $1.room(prefetching: isPrefetching, now: now) }
+        let room = consumers.reduce(0) { $0 + $1.room(prefetching: isWorking, now: now) }
         let allowed = settings.maxJobs.map { $0 - taken } ?? .max
         return min(room, Self.maximumTake, allowed)
     }
 
     /// Some consumer soon has nothing to do.
     private func isHungry(_ now: Deadline) -> Bool {
-        consumers.contains { $0.isHungry(prefetching: isPrefetching, now: now) }
+        consumers.contains { $0.isHungry(prefetching: isWorking, now: now) }
     }
 
     private mutating func exchange(_ now: Deadline) -> Action? {
@@ -123,7 +121,7 @@ extension SupervisorState {
         // The store may have taken so long that nobody has room any more: still only to those that are there.
         let present = consumers.indices.filter { consumers[$0].phase == .ready }
         var shares = [[Int]](repeating: [], count: consumers.count)
-        var rooms = consumers.map { $0.room(prefetching: isPrefetching, now: now) }
+        var rooms = consumers.map { $0.room(prefetching: isWorking, now: now) }
         for index in claims.indices {
             let slot = present.max {
                 (rooms[$0] > 0 ? 1 : 0, -load($0, shares), rooms[$0])

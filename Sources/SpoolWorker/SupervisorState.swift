@@ -176,6 +176,7 @@ package struct SupervisorState {
             guard consumers[slot].settle(outcome) else { continue }
             forget(outcome.claim.job)
             unsettled.append(outcome)
+            if outcome.verdict == .recalled { taken -= 1 }
             // It is ready again, and no bell says so.
             if outcome.verdict == .released || outcome.verdict == .recalled { isDry = false }
         }
@@ -199,6 +200,7 @@ package struct SupervisorState {
             guard claim.job == running else {
                 let never = Run(started: at, ended: at)
                 unsettled.append(Outcome(claim, .recalled, never))
+                taken -= 1
                 continue
             }
             let ran = Int64(now.nanoseconds - min(now.nanoseconds, since.nanoseconds)) / 1000

@@ -55,6 +55,31 @@ import Testing
         }
     }
 
+    @Test("takes many at once with a limit too, and counts none that it gave back before it began")
+    func limit() {
+        var settings = SupervisorState.Settings(consumers: 1)
+        settings.maxJobs = 20
+        var rehearsal = Rehearsal(settings)
+        _ = rehearsal.turn()
+        rehearsal.finish(0, after: .milliseconds(1))
+        _ = rehearsal.turn()
+        let held = rehearsal.state.consumers[0].held
+        #expect(held.count > 1)
+        rehearsal.pass(SupervisorState.recallAfter)
+        _ = rehearsal.turn()
+        rehearsal.report(Array(held.dropFirst()), .recalled, 0)
+
+        var finished = 1
+        var actions: [SupervisorState.Action] = []
+        for _ in 0..<50 where !actions.contains(.finish) {
+            finished += 1
+            rehearsal.finish(0, after: .milliseconds(1))
+            actions += rehearsal.turn()
+        }
+        #expect(actions.contains(.finish))
+        #expect(finished == 20)
+    }
+
     @Test("R9: sleeps while a job is due and its consumers have enough to do")
     func dueAndBusy() {
         var rehearsal = Rehearsal(consumers: 1)
