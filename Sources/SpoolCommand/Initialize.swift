@@ -15,6 +15,7 @@ struct Initialize: SpoolSubcommand {
     var path: String?
 
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {
+        let isNamed = path != nil || global.file != nil
         let path = if let path { path } else { try screen.settings.file() }
         _ = try Store.open(path, .create)
         if screen.settings.isJSON {
@@ -23,7 +24,8 @@ struct Initialize: SpoolSubcommand {
             object.set("v", 1)
             try screen.line(object)
         } else {
-            screen.note("\(path) is ready. Put a job with:  spool --file \(path) put -- echo hello")
+            let command = isNamed ? "spool --file \(path)" : "spool"
+            screen.note("\(path) is ready. Put a job with:  \(command) put -- echo hello")
         }
         return 0
     }
