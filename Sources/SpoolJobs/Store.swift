@@ -143,8 +143,17 @@ public final class Store {
 
     /// A statement, prepared once per store.
     func statement(_ sql: StaticString) throws(SpoolError) -> Statement {
-        if !isWriting { try endTransaction() }
+        if !isWriting {
+            try endTransaction()
+            unlockLog()
+        }
         return try prepared(sql)
+    }
+
+    private func unlockLog() {
+        guard connection.isLockedOut || checkpointer?.isLockedOut ?? false else { return }
+        connection.unlockLog()
+        checkpointer?.unlockLog()
     }
 
     private func prepared(_ sql: StaticString) throws(SpoolError) -> Statement {
@@ -172,7 +181,7 @@ public final class Store {
         try gate.enter()
         defer { gate.leave() }
         try endTransaction()
-        try statement("BEGIN IMMEDIATE").run(doing)
+        try begin(doing)
         do throws(SpoolError) {
             let value = try body()
             try commit(doing)
@@ -184,6 +193,17 @@ public final class Store {
             // One that cannot be undone now is undone before the next one begins. The first error says more.
             try? endTransaction()
             throw error
+        }
+    }
+
+    private func begin(_ doing: String) throws(SpoolError) {
+        do throws(SpoolError) {
+            try statement("BEGIN IMMEDIATE").run(doing)
+        } catch {
+            // SQLite has tried for ten seconds. If the lock was one of ours that had stayed it is free now.
+            guard connection.isKeptFromReading else { throw error }
+            unlockLog()
+            try statement("BEGIN IMMEDIATE").run(doing)
         }
     }
 

@@ -80,9 +80,13 @@ extension Supervisor {
         return server
     }
 
-    /// The same words once a minute: what stops one consumer stops the next ones too, again and again.
+    /// What stops one consumer stops the next ones too.
     private func report(_ error: SpoolError) {
-        let text = "cannot start a consumer: \(error.message) Trying again."
+        sayOnce("cannot start a consumer: \(error.message) Trying again.")
+    }
+
+    /// The same words once a minute: what is tried again may fail again and again.
+    func sayOnce(_ text: String) {
         guard text != lastReport.text || lastReport.until.isPast else { return }
         lastReport = (text, Deadline(after: .seconds(60)))
         say(text)
