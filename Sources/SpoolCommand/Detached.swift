@@ -25,7 +25,9 @@ enum Detached {
             throw .noWorker(
                 "the worker could not start; what it said is in \(log(directory, pid)).")
         }
-        try screen.line(String(pid))
+        try screen.deliver("worker \(pid) was started, but its number") { () throws(SpoolError) in
+            try screen.line(String(pid))
+        }
         return 0
     }
 

@@ -66,7 +66,6 @@ enum Running {
         try ensureWorker(of: plan.model.queue, store)
         guard !arguments.has(.detach) else {
             try PutReport.tell(id...id, [plan.model], listsIDs: false, on: screen)
-            try screen.flush()
             return 0
         }
         let follower = try LogFollower(id, in: store, screen: screen, attempt: nil)
