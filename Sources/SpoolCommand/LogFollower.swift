@@ -19,6 +19,8 @@ final class LogFollower {
     private let inotify: Int32
     private var attempt = 0
     private var tail: LogTail?
+    /// One object for each piece, as `log --json` says.
+    var writesJSON = false
 
     /// - Parameter attempt: Follow this one only; nil follows each as it starts.
     init(_ id: Int64, in store: Store, screen: Screen, attempt: Int?) throws(SpoolError) {
@@ -66,7 +68,7 @@ final class LogFollower {
                 attempt = only ?? max(1, attempt + 1)
                 tail = LogTail(store.files, id, attempt: attempt, streams: streams)
             }
-            try tail?.copy(to: screen)
+            if writesJSON { try tail?.copyJSON(to: screen) } else { try tail?.copy(to: screen) }
             guard attempt < last else { return }
             tail = nil
         }
@@ -93,6 +95,7 @@ struct LogTail {
     private let path: String
     private let index: String
     private let streams: LogStreams
+    private let attempt: Int
     private var offset = 0
     private var indexOffset = 0
 
@@ -100,6 +103,7 @@ struct LogTail {
         path = files.log(id, attempt: attempt)
         index = files.logIndex(id, attempt: attempt)
         self.streams = streams
+        self.attempt = attempt
     }
 
     /// A missing log is one without output.
@@ -114,16 +118,36 @@ struct LogTail {
                 try screen.flush()
             }
         case .errorOnly:
-            while case let bytes = LogFile.read(index, from: indexOffset, atMost: LogIndex.size),
-                let record = LogIndex(bytes)
-            {
-                indexOffset += LogIndex.size
-                if record.stream == LogIndex.standardError {
-                    let piece = LogFile.read(path, from: offset, atMost: record.length)
-                    try LogFile.show(piece, on: screen)
-                }
-                offset += record.length
+            try forEach { (_, piece) throws(SpoolError) in try LogFile.show(piece, on: screen) }
+        }
+    }
+
+    /// One object for each piece, as it came.
+    mutating func copyJSON(to screen: Screen) throws(SpoolError) {
+        let attempt = attempt
+        try forEach { (record, piece) throws(SpoolError) in
+            var object = JSONObject()
+            object.set("time", record.time)
+            object.set(
+                "stream", record.stream == LogIndex.standardError ? "stderr" : "stdout")
+            object.set("attempt", attempt)
+            object.set("text", String(decoding: piece, as: UTF8.self))
+            object.set("v", 1)
+            try screen.line(object)
+        }
+    }
+
+    private mutating func forEach(
+        _ body: (LogIndex, [UInt8]) throws(SpoolError) -> Void
+    ) throws(SpoolError) {
+        while case let bytes = LogFile.read(index, from: indexOffset, atMost: LogIndex.size),
+            let record = LogIndex(bytes)
+        {
+            indexOffset += LogIndex.size
+            if record.stream == LogIndex.standardError || streams == .both {
+                try body(record, LogFile.read(path, from: offset, atMost: record.length))
             }
+            offset += record.length
         }
     }
 }

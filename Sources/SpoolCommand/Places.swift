@@ -9,7 +9,8 @@ internal import SpoolThreads
 enum Places {
     /// What a job that puts jobs must not hand on: they are of its own run.
     private static let ofOneRun: Set<String> = [
-        "SPOOL_JOB_ID", "SPOOL_ATTEMPT", "SPOOL_MAX_ATTEMPTS", "SPOOL_WORKER", "SPOOL_DEADLINE",
+        ResourceLimits.variable, "SPOOL_JOB_ID", "SPOOL_ATTEMPT", "SPOOL_MAX_ATTEMPTS",
+        "SPOOL_WORKER", "SPOOL_DEADLINE",
     ]
 
     /// Directory and environment as --cwd, --env and --clean-env make them.
@@ -17,6 +18,10 @@ enum Places {
         var variables = arguments.has(.cleanEnvironment) ? [] : Command.currentEnvironment()
         variables.removeAll { name($0).map(ofOneRun.contains) ?? true }
         for variable in arguments.variables { try set(variable, in: &variables) }
+        if let text = try arguments.text(.limit) {
+            let limits = try Limits.parse(text).text
+            try set(Array("\(ResourceLimits.variable)=\(limits)".utf8), in: &variables)
+        }
         return Place(
             directory: try directory(arguments.values[.cwd]),
             environment: joined(variables))

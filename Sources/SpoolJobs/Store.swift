@@ -84,7 +84,17 @@ public final class Store {
         }
     }
 
+    /// Says yes to a store on a network file system: everybody who uses it is on this machine.
+    private static let networkVariable = "SPOOL_NETWORK_FS"
+
     private static func inspect(_ path: String, _ mode: OpenMode) throws(SpoolError) {
+        if let system = Path.networkFileSystem(of: path), getenv(networkVariable) == nil {
+            throw .notAStore(
+                path: path,
+                why: "is on \(system), where neither locks nor shared memory reach other machines;"
+                    + " put it on a disk of this one (or set \(networkVariable)=1 if nobody else uses it)"
+            )
+        }
         switch Path.entry(path) {
         case .missing:
             guard mode == .create else { throw .noStore(path: path) }
@@ -107,6 +117,7 @@ public final class Store {
 
     private static func prepare(_ files: StoreFiles, _ mode: OpenMode) throws(SpoolError) -> Store {
         try Path.makeDirectory(files.directory)
+        try Path.checkPrivate(files.directory, of: files.database)
         let gate = try Gate(files.gate)
         if mode == .create, Path.size(files.database) ?? 0 == 0 {
             try gate.enter()

@@ -66,7 +66,7 @@ public final class Supervisor {
         setup = ConsumerSetup(
             file: store.files.database, logs: store.files.logs, worker: name,
             program: options.program ?? "", logLimit: Int64(options.logLimit),
-            killAfter: options.killAfter)
+            killAfter: options.killAfter, limits: options.limits)
         mkdir(store.files.logs, 0o700)
         selector = try DefaultSelector()
         links = Array(repeating: nil, count: options.consumers)
