@@ -67,7 +67,8 @@ struct Trial {
     /// Whoever left something locked finds it out when they use the store.
     private func use(_ hands: Operation.Hands?) -> Failure? {
         guard let store = hands?.store else { return nil }
-        if (try? store.counts(queue: nil)) != nil { return nil }  // the first may be refused: the second says why
+        // The first may be refused: the second says why.
+        if (try? store.counts(queue: nil)) != nil { return nil }
         do throws(SpoolError) {
             _ = try store.counts(queue: nil)
             return nil
