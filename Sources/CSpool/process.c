@@ -160,6 +160,17 @@ void spool_reset_signals(void) {
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+// Never more than the caller may use itself. Processor time: a second from the signal that can be caught to SIGKILL.
+static void limit(const struct spool_limit *limit) {
+    struct rlimit now;
+    if (getrlimit(limit->resource, &now)) return;
+    rlim_t hard = limit->value + (limit->resource == RLIMIT_CPU);
+    if (hard > now.rlim_max) hard = now.rlim_max;
+    now.rlim_cur = limit->value < hard ? limit->value : hard;
+    now.rlim_max = hard;
+    setrlimit(limit->resource, &now);
+}
+
 // Runs in the caller's memory while the caller stands still: system calls only.
 static int become_program(void *argument) {
     struct child *child = argument;
@@ -182,6 +193,7 @@ static int become_program(void *argument) {
     }
     syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
     spool_reset_signals();
+    for (int number = 0; number < spawn->limit_count; number++) limit(&spawn->limits[number]);
     execve(spawn->path, spawn->argv, spawn->envp);
     child->error = errno;
     _exit(127);

@@ -17,6 +17,9 @@ struct Completions: SpoolSubcommand {
     var shell: String
 
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {
+        guard !screen.settings.isJSON else {
+            throw .usage("completions are a script for a shell; there is no JSON of them.")
+        }
         let shells: [String: CompletionShell] = ["bash": .bash, "zsh": .zsh, "fish": .fish]
         guard let known = shells[shell] else {
             throw .usage(

@@ -12,6 +12,7 @@ enum Detached {
     static func start(_ options: WorkerOptions, _ screen: Screen) throws(SpoolError) -> Int32 {
         // What is wrong with the file is said here, where somebody reads it; the store is closed again before the fork.
         let directory = try Store.open(options.file, .create).files.directory
+        removeOldLogs(in: directory)
         var ends: [Int32] = [0, 0]
         let status = spool_pipe(&ends)
         guard status == 0 else { throw .system(call: "pipe2", errno: -status) }
@@ -25,8 +26,33 @@ enum Detached {
             throw .noWorker(
                 "the worker could not start; what it said is in \(log(directory, pid)).")
         }
-        try screen.line(String(pid))
+        try screen.deliver("worker \(pid) was started, but its number") { () throws(SpoolError) in
+            try screen.line(String(pid))
+        }
         return 0
+    }
+
+    /// Logs of workers that have ended; more of them tell nobody anything.
+    private static let keptLogs = 10
+
+    private static func removeOldLogs(in directory: String) {
+        guard let stream = opendir(directory) else { return }
+        defer { closedir(stream) }
+        var logs: [(path: String, changed: Int)] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+            }
+            guard name.hasPrefix("worker-"), name.hasSuffix(".log"),
+                let pid = pid_t(name.dropFirst(7).dropLast(4)), kill(pid, 0) != 0
+            else { continue }
+            var status = stat()
+            guard lstat("\(directory)/\(name)", &status) == 0 else { continue }
+            logs.append(("\(directory)/\(name)", status.st_mtim.tv_sec))
+        }
+        for log in logs.sorted(by: { $0.changed > $1.changed }).dropFirst(keptLogs) {
+            unlink(log.path)
+        }
     }
 
     private static func log(_ directory: String, _ pid: pid_t) -> String {

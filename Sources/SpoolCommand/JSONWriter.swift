@@ -45,7 +45,7 @@ struct JSONObject {
     /// - Parameter json: A value that is JSON already, on one line.
     mutating func set(_ key: String, json: [UInt8]) {
         begin(key)
-        content += json
+        content += JSONWriter.visible(json)
     }
 
     private mutating func begin(_ key: String) {
@@ -71,6 +71,7 @@ enum JSONWriter {
 
     static func append(_ text: String, to bytes: inout [UInt8]) {
         let quote = UInt8(ascii: "\"")
+        let start = bytes.count
         bytes.append(quote)
         for byte in text.utf8 {
             switch byte {
@@ -84,6 +85,28 @@ enum JSONWriter {
             }
         }
         bytes.append(quote)
+        if !text.utf8.allSatisfy({ $0 < 0x80 }) {
+            bytes.replaceSubrange(start..., with: visible(Array(bytes[start...])))
+        }
+    }
+
+    /// JSON with the characters that ``Escaping`` does not let through as escapes: beyond ASCII there are none outside
+    /// of its strings.
+    static func visible(_ json: [UInt8]) -> [UInt8] {
+        guard !json.allSatisfy({ $0 < 0x80 }) else { return json }
+        var shown: [UInt8] = []
+        shown.reserveCapacity(json.count)
+        for scalar in String(decoding: json, as: UTF8.self).unicodeScalars {
+            guard scalar.value >= 0x80, !Escaping.isPlain(scalar) else {
+                shown += Array(UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
+                continue
+            }
+            for unit in String(scalar).utf16 {
+                let digits = [unit >> 12, unit >> 8 & 15, unit >> 4 & 15, unit & 15]
+                shown += Array("\\u".utf8) + digits.map { hex(UInt8($0)) }
+            }
+        }
+        return shown
     }
 
     private static func hex(_ digit: UInt8) -> UInt8 {

@@ -8,7 +8,8 @@ struct Log: SpoolSubcommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what a job wrote.",
         discussion: """
-            Output goes raw to a pipe; on a terminal control characters are shown escaped.
+            Output goes raw to a pipe; on a terminal control characters are shown escaped. With \
+            --json each piece as it came: time, stream, attempt and text.
 
               spool log 17
               spool log -f 17
@@ -42,6 +43,9 @@ struct Log: SpoolSubcommand {
         if lines != nil, follow || stderr {
             throw .usage("--tail goes with neither --follow nor --stderr.")
         }
+        if lines != nil, screen.settings.isJSON {
+            throw .usage("--tail counts lines, and --json has pieces: they exclude each other.")
+        }
         screen.showsRaw = raw
         let store = try Looking.open(screen.settings.file())
         let row = try store.job(id)
@@ -50,9 +54,10 @@ struct Log: SpoolSubcommand {
         }
         let file = store.files.log(id, attempt: number ?? max(1, row.attempt))
         if path {
-            try screen.line(file)
+            try tell(file, on: screen)
         } else if follow {
             let follower = try LogFollower(id, in: store, screen: screen, attempt: number)
+            follower.writesJSON = screen.settings.isJSON
             try follower.follow(streams: stderr ? .errorOnly : .both)
         } else if let lines {
             try LogFile.show(LogFile.lastLines(file, lines), on: screen)
@@ -63,12 +68,24 @@ struct Log: SpoolSubcommand {
         return 0
     }
 
+    private func tell(_ path: String, on screen: Screen) throws(SpoolError) {
+        guard screen.settings.isJSON else { return try screen.line(path) }
+        var object = JSONObject()
+        object.set("path", path)
+        object.set("v", 1)
+        try screen.line(object)
+    }
+
     private func copy(
         _ files: StoreFiles, _ id: Int64, _ attempt: Int, on screen: Screen
     ) throws(SpoolError) {
         var tail = LogTail(
             files, id, attempt: attempt, streams: stderr ? .errorOnly : .both)
-        try tail.copy(to: screen)
+        if screen.settings.isJSON {
+            try tail.copyJSON(to: screen)
+        } else {
+            try tail.copy(to: screen)
+        }
     }
 
     private func sayNothing(_ row: JobRow, _ file: String, _ screen: Screen) {

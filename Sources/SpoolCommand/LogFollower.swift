@@ -19,6 +19,8 @@ final class LogFollower {
     private let inotify: Int32
     private var attempt = 0
     private var tail: LogTail?
+    /// One object for each piece, as `log --json` says.
+    var writesJSON = false
 
     /// - Parameter attempt: Follow this one only; nil follows each as it starts.
     init(_ id: Int64, in store: Store, screen: Screen, attempt: Int?) throws(SpoolError) {
@@ -66,7 +68,7 @@ final class LogFollower {
                 attempt = only ?? max(1, attempt + 1)
                 tail = LogTail(store.files, id, attempt: attempt, streams: streams)
             }
-            try tail?.copy(to: screen)
+            if writesJSON { try tail?.copyJSON(to: screen) } else { try tail?.copy(to: screen) }
             guard attempt < last else { return }
             tail = nil
         }
@@ -93,15 +95,18 @@ struct LogTail {
     private let path: String
     private let index: String
     private let streams: LogStreams
+    private let attempt: Int
     private var offset = 0
     private var indexOffset = 0
-    /// Bytes of the current record that were not shown yet.
+    /// The current record, and how many of its bytes were not shown yet.
+    private var record: LogIndex?
     private var left = 0
 
     init(_ files: StoreFiles, _ id: Int64, attempt: Int, streams: LogStreams) {
         path = files.log(id, attempt: attempt)
         index = files.logIndex(id, attempt: attempt)
         self.streams = streams
+        self.attempt = attempt
     }
 
     /// Shows all that is there now. A missing log is one without output.
@@ -112,22 +117,39 @@ struct LogTail {
         }
     }
 
+    /// The same as JSON: one object for each piece, as it came.
+    mutating func copyJSON(to screen: Screen) throws(SpoolError) {
+        while let bytes = nextOfRecords(), let record {
+            var object = JSONObject()
+            object.set("time", record.time)
+            object.set(
+                "stream", record.stream == LogIndex.standardError ? "stderr" : "stdout")
+            object.set("attempt", attempt)
+            object.set("text", String(decoding: bytes, as: UTF8.self))
+            object.set("v", 1)
+            try screen.line(object)
+        }
+    }
+
     /// The next bytes to show; nil when there are no more for now.
     mutating func next() -> [UInt8]? {
         switch streams {
         case .both: return piece(atMost: LogFile.piece)
-        case .errorOnly:
-            while left > 0 || nextRecord() {
-                // A record is what anybody may have written: its length is no reason to ask for memory.
-                if let piece = piece(atMost: min(left, LogFile.piece)) {
-                    left -= piece.count
-                    return piece
-                }
-                offset += left
-                left = 0
-            }
-            return nil
+        case .errorOnly: return nextOfRecords()
         }
+    }
+
+    private mutating func nextOfRecords() -> [UInt8]? {
+        while left > 0 || nextRecord() {
+            // A record is what anybody may have written: its length is no reason to ask for memory.
+            if let piece = piece(atMost: min(left, LogFile.piece)) {
+                left -= piece.count
+                return piece
+            }
+            offset += left
+            left = 0
+        }
+        return nil
     }
 
     private mutating func piece(atMost limit: Int) -> [UInt8]? {
@@ -141,8 +163,8 @@ struct LogTail {
         let bytes = LogFile.read(index, from: indexOffset, atMost: LogIndex.size)
         guard let record = LogIndex(bytes) else { return false }
         indexOffset += LogIndex.size
-        if record.stream == LogIndex.standardError {
-            left = record.length
+        if record.stream == LogIndex.standardError || streams == .both {
+            (left, self.record) = (record.length, record)
         } else {
             offset += record.length
         }

@@ -7,7 +7,9 @@ enum Numbers {
     /// A number, or one of the words urgent, high, normal, low, idle.
     static func priority(_ text: String, option: String = "--priority") throws(SpoolError) -> Int {
         if let named = Job.priorityNames.first(where: { $0.0 == text }) { return named.1 }
-        if let number = Int(text), Job.priorities.contains(number) { return number }
+        if let number = Int(text), Job.priorities.contains(number), !text.hasPrefix("+") {
+            return number
+        }
         let words = Job.priorityNames.map(\.0)
         throw .usage(
             "\(option) must be 0…\(Job.priorities.upperBound) or \(words.joined(separator: ", "));"

@@ -10,7 +10,8 @@ enum Places {
     /// What a job that puts jobs must not hand on: they are of its own run.
     private static let ofOneRun: Set<ArraySlice<UInt8>> = Set(
         [
-            "SPOOL_JOB_ID", "SPOOL_ATTEMPT", "SPOOL_MAX_ATTEMPTS", "SPOOL_WORKER", "SPOOL_DEADLINE",
+            ResourceLimits.variable, "SPOOL_JOB_ID", "SPOOL_ATTEMPT", "SPOOL_MAX_ATTEMPTS",
+            "SPOOL_WORKER", "SPOOL_DEADLINE",
         ].map { Array($0.utf8)[...] })
 
     /// Directory and environment as --cwd, --env and --clean-env make them.
@@ -18,6 +19,10 @@ enum Places {
         var variables = arguments.has(.cleanEnvironment) ? [] : Command.currentEnvironment()
         variables.removeAll { name($0).map(ofOneRun.contains) ?? true }
         for variable in arguments.variables { try set(variable, in: &variables) }
+        if let text = try arguments.text(.limit) {
+            let limits = try Limits.parse(text).text
+            try set(Array("\(ResourceLimits.variable)=\(limits)".utf8), in: &variables)
+        }
         return Place(
             directory: try directory(arguments.values[.cwd]),
             environment: joined(variables))

@@ -60,6 +60,11 @@ struct Put: ParsableCommand {
     var backoff: String?
     @Option(help: "Longest run, then TERM and KILL.")
     var timeout: String?
+    @Option(
+        help: ArgumentHelp(
+            "Most that a process of it may use: memory=1G, files=100, processes=50, cpu=10m, "
+                + "output=2G (its largest file); several by commas.", valueName: "name=value"))
+    var limit: [String] = []
     @Option(help: ArgumentHelp("Directory to run in. Default: this one.", valueName: "directory"))
     var cwd: String?
     @Option(help: ArgumentHelp("Set a variable; repeatable.", valueName: "name=value"))

@@ -12,7 +12,9 @@ struct PutArguments {
     /// What is neither option nor value: the command, or the JSON arguments of a typed job.
     var words: [[UInt8]] = []
 
-    func has(_ option: PutOption) -> Bool { flags.contains(option) || values[option] != nil }
+    func has(_ option: PutOption) -> Bool {
+        flags.contains(option) || values[option] != nil || option == .env && !variables.isEmpty
+    }
 
     /// The value as text.
     /// - Throws: `.usage` when it is not UTF-8.
@@ -127,6 +129,8 @@ struct PutParser {
         }
         if option == .env {
             arguments.variables.append(value)
+        } else if option == .limit, let before = arguments.values[option] {
+            arguments.values[option] = before + [UInt8(ascii: ",")] + value
         } else {
             arguments.values[option] = value
         }

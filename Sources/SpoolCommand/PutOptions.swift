@@ -6,7 +6,7 @@
 enum PutOption: String, CaseIterable {
     case file, json, quiet, verbose, color
     case queue, name, shell, kind, body, each, null, ndjson, proceed = "continue"
-    case priority, delay, at, retries, backoff, timeout, cwd, env
+    case priority, delay, at, retries, backoff, timeout, limit, cwd, env
     case cleanEnvironment = "clean-env"
     case wait, ids, dryRun = "dry-run", detach
 
@@ -32,7 +32,7 @@ enum PutOption: String, CaseIterable {
             .dryRun, .detach:
             false
         case .file, .color, .queue, .name, .shell, .kind, .body, .ndjson, .priority, .delay, .at,
-            .retries, .backoff, .timeout, .cwd, .env:
+            .retries, .backoff, .timeout, .limit, .cwd, .env:
             true
         }
     }
@@ -42,7 +42,8 @@ enum PutOption: String, CaseIterable {
 
     static let ofPut = Set(allCases).subtracting([.detach])
     static let ofRun: Set<PutOption> = [
-        .file, .json, .quiet, .verbose, .color, .queue, .name, .shell, .priority, .timeout, .cwd,
+        .file, .json, .quiet, .verbose, .color, .queue, .name, .shell, .priority, .timeout, .limit,
+        .cwd,
         .env, .cleanEnvironment, .detach,
     ]
 }

@@ -128,6 +128,17 @@ struct PutPlan {
         return timeout
     }
 
+    /// A typed job runs where its worker stands.
+    private static func checkPlace(_ arguments: PutArguments) throws(SpoolError) {
+        guard arguments.has(.kind) || isBodyAlone(arguments), !arguments.has(.ndjson) else {
+            return
+        }
+        let options: [PutOption] = [.cwd, .env, .cleanEnvironment, .limit]
+        guard let option = options.first(where: { arguments.has($0) }) else { return }
+        throw .usage(
+            "\(option.shown) belongs to a command; a typed job runs where its worker stands.")
+    }
+
     private static func checkCombinations(_ arguments: PutArguments) throws(SpoolError) {
         let pairs: [(PutOption, PutOption)] = [
             (.delay, .at), (.shell, .kind), (.ndjson, .each), (.ndjson, .shell), (.ndjson, .kind),
@@ -146,6 +157,7 @@ struct PutPlan {
                 "\(option.shown) takes no command beside it; got "
                     + "'\(String(decoding: word, as: UTF8.self))'.")
         }
+        try checkPlace(arguments)
         guard arguments.has(.kind) else { return }
         if arguments.words.count > 1 {
             throw .usage(

@@ -28,7 +28,6 @@ enum Putting {
             return try JobStatus.wait(for: ids.lowerBound, in: store)
         }
         try PutReport.tell(ids, jobs, listsIDs: arguments.has(.ids), on: screen)
-        try screen.flush()
         PutHints.sayIfNobodyWatches(jobs, in: store, screen)
         return 0
     }
@@ -90,6 +89,19 @@ enum Putting {
 /// What `put` says about the jobs that it put.
 enum PutReport {
     static func tell(
+        _ ids: ClosedRange<Int64>, _ jobs: [NewJob], listsIDs: Bool, on screen: Screen
+    ) throws(SpoolError) {
+        let what =
+            ids.count == 1
+            ? "job \(ids.lowerBound) was put, but its id"
+            : "\(Phrases.counted(ids.count, "job")) were put (\(ids.lowerBound)–\(ids.upperBound)), but"
+                + " their ids"
+        try screen.deliver(what) { () throws(SpoolError) in
+            try write(ids, jobs, listsIDs: listsIDs, on: screen)
+        }
+    }
+
+    private static func write(
         _ ids: ClosedRange<Int64>, _ jobs: [NewJob], listsIDs: Bool, on screen: Screen
     ) throws(SpoolError) {
         let isMany = jobs.count > 1

@@ -37,6 +37,11 @@ struct Run: ParsableCommand {
     var priority: String?
     @Option(help: "Longest run, then TERM and KILL.")
     var timeout: String?
+    @Option(
+        help: ArgumentHelp(
+            "Most that a process of it may use: memory=1G, files=100, processes=50, cpu=10m, "
+                + "output=2G (its largest file); several by commas.", valueName: "name=value"))
+    var limit: [String] = []
     @Option(help: ArgumentHelp("Directory to run in. Default: this one.", valueName: "directory"))
     var cwd: String?
     @Option(help: ArgumentHelp("Set a variable; repeatable.", valueName: "name=value"))
@@ -66,7 +71,6 @@ enum Running {
         try ensureWorker(of: plan.model.queue, store)
         guard !arguments.has(.detach) else {
             try PutReport.tell(id...id, [plan.model], listsIDs: false, on: screen)
-            try screen.flush()
             return 0
         }
         let follower = try LogFollower(id, in: store, screen: screen, attempt: nil)

@@ -26,7 +26,8 @@ final class Screen {
     private let hasColor: Bool
     private let hasErrorColor: Bool
     private var collected: [UInt8] = []
-    private var isBroken = false
+    /// The errno of a stdout that nobody reads any more; 0 while somebody may.
+    private var broken: Int32 = 0
     /// Output of jobs goes to a terminal unescaped: `log --raw`.
     var showsRaw = false
 
@@ -89,11 +90,11 @@ final class Screen {
     func flush() throws(SpoolError) {
         let bytes = collected
         collected.removeAll(keepingCapacity: true)
-        guard !isBroken, !bytes.isEmpty else { return }
+        guard broken == 0, !bytes.isEmpty else { return }
         let number = Descriptor.write(bytes, to: output)
         // Nobody listens any more (head has seen enough, or stdout was closed): that is the reader's wish.
         if number == EPIPE || number == EBADF {
-            isBroken = true
+            broken = number
         } else if number != 0 {
             throw .inputOutput(
                 path: "stdout", doing: "writing the output", detail: SpoolError.reason(number))
@@ -101,7 +102,22 @@ final class Screen {
     }
 
     /// Whether whoever reads stdout has gone.
-    var hasLostItsReader: Bool { isBroken }
+    var hasLostItsReader: Bool { broken != 0 }
+
+    /// Writes what tells the caller of something that was done. Here a reader that has gone is an error, too.
+    /// - Parameter what: What was done, and what is written, as "job 17 was put, but its id".
+    func deliver(
+        _ what: String, _ write: () throws(SpoolError) -> Void
+    ) throws(SpoolError) {
+        signal(SIGPIPE, SIG_IGN)
+        do throws(SpoolError) {
+            try write()
+            try flush()
+        } catch .inputOutput(_, _, let detail) {
+            throw .untold(what, detail: detail)
+        }
+        guard broken == 0 else { throw .untold(what, detail: SpoolError.reason(broken)) }
+    }
 
     /// Something worth knowing, on stderr, unless --quiet.
     func note(_ text: String) {

@@ -36,7 +36,7 @@ struct Spool: ParsableCommand {
     ]
 
     static func main() {
-        Worker.becomeConsumerIfAsked()
+        Worker.becomeConsumerIfAsked("spool \(Version.number)")
         Descriptor.openStandardOnes()
         Glibc.exit(Invocation(RawArguments.all()).run())
     }

@@ -58,6 +58,11 @@ struct Work: SpoolSubcommand {
             "Bytes of output kept of one run. Default: 1048576.", valueName: "bytes"))
     var logLimit: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Most that a process of any job may use, as in put.", valueName: "name=value"))
+    var limit: [String] = []
+
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {
         let options = try options(screen.settings)
         if detach { return try Detached.start(options, screen) }
@@ -95,6 +100,7 @@ struct Work: SpoolSubcommand {
         if let logLimit {
             options.logLimit = try Numbers.count(logLimit, option: "--log-limit", in: 0...(1 << 30))
         }
+        if !limit.isEmpty { options.limits = try Limits.parse(limit.joined(separator: ",")) }
         return options
     }
 

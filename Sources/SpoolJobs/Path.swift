@@ -1,5 +1,6 @@
 // Path.swift - looking at files without opening them, and the few calls that make them safe.
 
+private import CSpool
 private import Glibc
 internal import SpoolThreads
 
@@ -69,6 +70,26 @@ enum Path {
         guard errno == EEXIST else { throw creation(path) }
     }
 
+    /// Refuses a directory that somebody else may have put there, or may write to: a link, one of another user's,
+    /// one that others can write to. Whose database it is may have made it.
+    static func checkPrivate(_ directory: String, of database: String) throws(SpoolError) {
+        var status = stat()
+        guard lstat(directory, &status) == 0 else { throw creation(directory) }
+        var file = stat()
+        let owners = [geteuid()] + (stat(database, &file) == 0 ? [file.st_uid] : [])
+        let why: String? =
+            if status.st_mode & S_IFMT != S_IFDIR {
+                "is not a directory"
+            } else if !owners.contains(status.st_uid) {
+                "belongs to another user"
+            } else if status.st_mode & (S_IWGRP | S_IWOTH) != 0 {
+                "can be written to by others; make it private with chmod 700"
+            } else {
+                nil
+            }
+        if let why { throw .notAStore(path: directory, why: why) }
+    }
+
     /// Makes an empty file that only its owner can read, for SQLite to fill.
     static func makePrivateFile(_ path: String) throws(SpoolError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -114,6 +135,34 @@ enum Path {
     static func isOnReadOnlyFileSystem(_ path: String) -> Bool {
         var status = statvfs()
         return statvfs(path, &status) == 0 && status.f_flag & UInt(ST_RDONLY) != 0
+    }
+
+    /// The name of a file system that several machines share, by its number in statfs(2). Nil: it is none, or one whose
+    /// nature the number does not tell (FUSE).
+    static func networkFileSystem(_ number: Int) -> String? {
+        switch UInt32(truncatingIfNeeded: number) {
+        case 0x6969: "NFS"
+        case 0xFF53_4D42, 0xFE53_4D42, 0x517B: "SMB"
+        case 0x00C3_6400: "Ceph"
+        case 0x0BD0_0BD0: "Lustre"
+        case 0x5346_414F, 0x6B41_4653: "AFS"
+        case 0x7375_7245: "Coda"
+        case 0x0102_1997: "9P"
+        case 0x4750_4653: "GPFS"
+        case 0x564C: "NCP"
+        default: nil
+        }
+    }
+
+    /// As ``networkFileSystem(_:)``, of the one that a path is on or will be on.
+    static func networkFileSystem(of path: String) -> String? {
+        var place = path
+        var number = spool_file_system(place)
+        while number == -Int64(ENOENT), parent(place) != place {
+            place = parent(place)
+            number = spool_file_system(place)
+        }
+        return number < 0 ? nil : networkFileSystem(Int(number))
     }
 
     /// The first bytes of a file that is no database, for the message. Never call it on a database that is in use.

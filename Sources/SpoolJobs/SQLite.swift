@@ -11,6 +11,12 @@ final class Connection {
     let path: String
     let handle: OpaquePointer
     private var isSynced = true
+    /// A lock could not be had for as long as anybody waits for one. Perhaps this connection holds it itself.
+    private(set) var isLockedOut = false
+    /// As ``isLockedOut``, from reading: nobody holds that lock for more than an instant.
+    private(set) var isKeptFromReading = false
+    /// It has read, so that it has the log's index.
+    private var isSettled = false
 
     enum Access { case existing, immutable }
 
@@ -34,9 +40,14 @@ final class Connection {
         }
         handle = opened
         try settle()
+        isSettled = true
     }
 
-    deinit { sqlite3_close_v2(handle) }
+    deinit {
+        // What it holds would stay locked until the last connection of this process is closed.
+        if isLockedOut { unlockLog() }
+        sqlite3_close_v2(handle)
+    }
 
     /// Auto-checkpoints race with commits of other connections (the WAL-reset bug, up to SQLite 3.51.2): never here.
     private func settle() throws(SpoolError) {
@@ -124,7 +135,34 @@ final class Connection {
     }
 
     func failure(_ doing: String) -> SpoolError {
-        SQLiteFailure(sqlite3_extended_errcode(handle), handle).error(path, doing: doing)
+        let failure = SQLiteFailure(sqlite3_extended_errcode(handle), handle)
+        if failure.isLock { isLockedOut = true }
+        if failure.code & 0xff == SQLITE_PROTOCOL { isKeptFromReading = true }
+        return failure.error(path, doing: doing)
+    }
+
+    /// Gives back the locks on the log's index that SQLite believes to have given back: it does not look whether the
+    /// system did so when it was asked (`walUnlockExclusive` in wal.c). One that stayed locks everybody out, this
+    /// connection too, for as long as it is open. Nothing happens to a connection that reads or writes just now.
+    func unlockLog() {
+        guard isSettled || isKeptFromReading, isAutocommit, !isReading else { return }
+        isLockedOut = false
+        isKeptFromReading = false
+        var file: UnsafeMutablePointer<sqlite3_file>?
+        sqlite3_file_control(handle, "main", SQLITE_FCNTL_FILE_POINTER, &file)
+        guard let file, let unlock = file.pointee.pMethods?.pointee.xShmLock else { return }
+        for lock in 0..<Int32(SQLITE_SHM_NLOCK) {
+            _ = unlock(file, lock, 1, SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE)
+        }
+    }
+
+    private var isReading: Bool {
+        var next = sqlite3_next_stmt(handle, nil)
+        while let statement = next {
+            if sqlite3_stmt_busy(statement) != 0 { return true }
+            next = sqlite3_next_stmt(handle, statement)
+        }
+        return false
     }
 }
 
@@ -140,13 +178,16 @@ struct SQLiteFailure {
             ?? String(cString: sqlite3_errstr(code))
     }
 
+    /// Somebody holds a lock for too long. SQLite says "locking protocol" after ten seconds of trying to read.
+    var isLock: Bool { [SQLITE_BUSY, SQLITE_PROTOCOL].contains(code & 0xff) }
+
     func error(_ path: String, doing: String) -> SpoolError {
         switch code & 0xff {
         case SQLITE_FULL: .diskFull(path: path, doing: doing + " failed")
         case SQLITE_CORRUPT: .storeCorrupt(path: path, detail: text)
         case SQLITE_NOTADB: .notAStore(path: path, why: "is not a SQLite database")
         case SQLITE_READONLY: .readOnly(path: path)
-        case SQLITE_BUSY, SQLITE_LOCKED: .locked(path: path)
+        case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL: .locked(path: path)
         case SQLITE_NOMEM: .system(call: doing, errno: ENOMEM)
         case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_AUTH:
             .inputOutput(path: path, doing: doing, detail: text)

@@ -84,7 +84,17 @@ public final class Store {
         }
     }
 
+    /// Says yes to a store on a network file system: everybody who uses it is on this machine.
+    private static let networkVariable = "SPOOL_NETWORK_FS"
+
     private static func inspect(_ path: String, _ mode: OpenMode) throws(SpoolError) {
+        if let system = Path.networkFileSystem(of: path), getenv(networkVariable) == nil {
+            throw .notAStore(
+                path: path,
+                why: "is on \(system), where neither locks nor shared memory reach other machines;"
+                    + " put it on a disk of this one (or set \(networkVariable)=1 if nobody else uses it)"
+            )
+        }
         switch Path.entry(path) {
         case .missing:
             guard mode == .create else { throw .noStore(path: path) }
@@ -107,6 +117,7 @@ public final class Store {
 
     private static func prepare(_ files: StoreFiles, _ mode: OpenMode) throws(SpoolError) -> Store {
         try Path.makeDirectory(files.directory)
+        try Path.checkPrivate(files.directory, of: files.database)
         let gate = try Gate(files.gate)
         if mode == .create, Path.size(files.database) ?? 0 == 0 {
             try gate.enter()
@@ -143,8 +154,17 @@ public final class Store {
 
     /// A statement, prepared once per store.
     func statement(_ sql: StaticString) throws(SpoolError) -> Statement {
-        if !isWriting { try endTransaction() }
+        if !isWriting {
+            try endTransaction()
+            unlockLog()
+        }
         return try prepared(sql)
+    }
+
+    private func unlockLog() {
+        guard connection.isLockedOut || checkpointer?.isLockedOut ?? false else { return }
+        connection.unlockLog()
+        checkpointer?.unlockLog()
     }
 
     private func prepared(_ sql: StaticString) throws(SpoolError) -> Statement {
@@ -175,7 +195,7 @@ public final class Store {
         defer { gate.leave() }
         try endTransaction()
         try connection.setSynced(synced)
-        try statement("BEGIN IMMEDIATE").run(doing)
+        try begin(doing)
         do throws(SpoolError) {
             let value = try body()
             try commit(doing)
@@ -187,6 +207,17 @@ public final class Store {
             // One that cannot be undone now is undone before the next one begins. The first error says more.
             try? endTransaction()
             throw error
+        }
+    }
+
+    private func begin(_ doing: String) throws(SpoolError) {
+        do throws(SpoolError) {
+            try statement("BEGIN IMMEDIATE").run(doing)
+        } catch {
+            // SQLite has tried for ten seconds. If the lock was one of ours that had stayed it is free now.
+            guard connection.isKeptFromReading else { throw error }
+            unlockLog()
+            try statement("BEGIN IMMEDIATE").run(doing)
         }
     }
 

@@ -3,7 +3,7 @@
 // The program runs in a process group of its own with descriptors 0, 1 and 2 and nothing else, default signals, and
 // dies with the thread that started it. No shell, no fork of our memory: see spool_start.
 
-private import CSpool
+internal import CSpool
 private import Glibc
 private import SpoolThreads
 
@@ -17,6 +17,8 @@ public struct Command: Hashable, Sendable {
     public var environment: [[UInt8]]
     /// Nil: where the caller stands.
     public var directory: [UInt8]?
+    /// What it may use at most.
+    public var limits = ResourceLimits()
 
     /// Made from its parts.
     public init(_ words: [[UInt8]], environment: [[UInt8]], directory: [UInt8]? = nil) {
@@ -120,7 +122,11 @@ public struct Command: Hashable, Sendable {
         spawn.pid_word = ties.groupWord
         spawn.outlives = ties.outlives ? 1 : 0
         spawn.group = ties.group
-        let pid = withExtendedLifetime((arguments, variables, places)) { spool_start(&spawn) }
+        let pid = limits.forSystem.withUnsafeBufferPointer { limits in
+            spawn.limits = limits.baseAddress
+            spawn.limit_count = Int32(limits.count)
+            return withExtendedLifetime((arguments, variables, places)) { spool_start(&spawn) }
+        }
         guard pid < 0 else { return RunningCommand(pid: pid, pidDescriptor: spawn.pidfd) }
         if spawn.failed_at_chdir != 0 { throw .directory(-pid) }
         if [EAGAIN, ENOMEM, EMFILE, ENFILE].contains(-pid) { throw .clone(-pid) }

@@ -134,8 +134,10 @@ extension ForkServer {
     /// If this process was started as a fork server, serves until the supervisor is gone, and does not return.
     ///
     /// Call it first of all, while there is one thread and nothing is open.
+    /// - Parameter orphaned: Called when the supervisor ended without a word, with the jobs that it was at.
     public static func serveIfAsked(
-        arguments: [[UInt8]] = Command.ownWords(), _ body: @escaping @Sendable (Birth) -> Never
+        arguments: [[UInt8]] = Command.ownWords(), orphaned: ([Int64]) -> Void = { _ in },
+        _ body: @escaping @Sendable (Birth) -> Never
     ) {
         guard arguments.dropFirst().first == Array(argument.utf8) else { return }
         spool_reset_signals()
@@ -150,11 +152,12 @@ extension ForkServer {
         // Without the memory there is nobody to tell: the supervisor sees that we have ended.
         guard let slots = try? SlotPage(mapping: file) else { _exit(71) }
         Glibc.close(file)
-        serve(socket, slots, body)
+        serve(socket, slots, orphaned, body)
     }
 
     private static func serve(
-        _ socket: Int32, _ slots: SlotPage, _ body: @escaping @Sendable (Birth) -> Never
+        _ socket: Int32, _ slots: SlotPage, _ orphaned: ([Int64]) -> Void,
+        _ body: @escaping @Sendable (Birth) -> Never
     ) -> Never {
         while true {
             var request = Request(slot: 0)
@@ -163,7 +166,9 @@ extension ForkServer {
                 socket, &request, MemoryLayout<Request>.size, &consumer)
             guard count == MemoryLayout<Request>.size else {
                 // The supervisor is gone. The lifeline goes last: until then nobody else may have its jobs.
+                let jobs = (0..<SlotPage.limit).map { slots.job($0) }.filter { $0 != 0 }
                 slots.endAll()
+                orphaned(jobs)
                 _exit(0)
             }
             guard request.slot != lifeline else { continue }

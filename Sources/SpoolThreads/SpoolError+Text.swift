@@ -46,6 +46,8 @@ extension SpoolError: CustomStringConvertible {
         case .locked(let path): "\(path) is locked by another program for too long."
         case .outcomeUnknown(let path, let doing, let detail):
             "I/O error on \(path) while \(doing): \(detail). It is not known whether it happened."
+        case .untold(let what, let detail):
+            "\(what) could not be written to standard output: \(detail)."
         default: code
         }
     }
@@ -77,7 +79,7 @@ extension SpoolError: CustomStringConvertible {
     public var reason: String {
         switch self {
         case .inputOutput(_, _, let detail), .outcomeUnknown(_, _, let detail),
-            .storeCorrupt(_, let detail):
+            .storeCorrupt(_, let detail), .untold(_, let detail):
             detail
         case .system(_, let number): SpoolError.reason(number)
         default: code

@@ -24,6 +24,8 @@ public enum SpoolError: Error, Equatable, Sendable {
     case locked(path: String)
     /// The commit's fate is not known (an I/O error while it was synced): it may or may not have happened.
     case outcomeUnknown(path: String, doing: String, detail: String)
+    /// It was done, as the text says, but nobody could be told so on standard output.
+    case untold(String, detail: String)
     // The contract.
     case claimLost(job: Int64, attempt: Int)
     case taskDoneTooOften
@@ -61,6 +63,7 @@ extension SpoolError {
         case .inputOutput: "io_error"
         case .locked: "locked"
         case .outcomeUnknown: "outcome_unknown"
+        case .untold: "untold"
         case .claimLost: "claim_lost"
         case .taskDoneTooOften: "task_done_too_often"
         case .empty: "empty"
@@ -84,7 +87,7 @@ extension SpoolError {
         case .noWorker: 69
         case .system: 71
         case .cannotCreate: 73
-        case .diskFull, .inputOutput, .outcomeUnknown: 74
+        case .diskFull, .inputOutput, .outcomeUnknown, .untold: 74
         case .locked, .empty, .full, .shutDown, .closed, .endOfFile, .claimLost,
             .taskDoneTooOften, .brokenBarrier:
             75

@@ -51,13 +51,19 @@ final class CommandRun {
         var report = Run(started: started, ended: started)
         let deadline = job.timeout.map { started + $0 }
         let place = consumer.place(of: job)
-        guard let command = job.command(consumer.setup, place, deadline: deadline) else {
+        guard let own = place.limits else {
+            report.exit = 126
+            report.error = "the job's limits (\(ResourceLimits.variable)) cannot be read"
+            return Outcome(job.claim, .failed, report)
+        }
+        let limits = own.tightened(by: consumer.setup.limits)
+        guard let command = job.command(consumer.setup, place, limits, deadline: deadline) else {
             report.error = "this worker has no program for typed jobs (--exec)"
             return Outcome(job.claim, .failed, report)
         }
         switch try start(command, job, consumer) {
         case .running(let run):
-            return Outcome(job.claim, try run.finish(job, &report), report)
+            return Outcome(job.claim, try run.finish(job, limits, &report), report)
         case .stopped(let verdict):
             report.ended = .now()
             return Outcome(job.claim, verdict, report)
@@ -69,7 +75,9 @@ final class CommandRun {
         }
     }
 
-    private func finish(_ job: Assignment, _ report: inout Run) throws(SpoolError) -> Verdict {
+    private func finish(
+        _ job: Assignment, _ limits: ResourceLimits, _ report: inout Run
+    ) throws(SpoolError) -> Verdict {
         while try !isOver() {}
         takeRest()
         // Its leader is not reaped yet, so the number still belongs to this group.
@@ -88,9 +96,18 @@ final class CommandRun {
         case .timedOut: report.error = "timed out after \((job.timeout ?? .zero).typed)"
         case .released: report.error = "the worker was stopped"
         case .cancelled: report.error = "cancelled"
-        default: report.error = end.reason
+        default: report.error = Self.reason(end, limits)
         }
         return verdict ?? (end.reason == nil ? .done : .failed)
+    }
+
+    /// Of a limit that sends no signal the program itself says how it met it, or does not; so the limits are named.
+    private static func reason(_ end: ProcessEnd, _ limits: ResourceLimits) -> String? {
+        guard let reason = end.reason, !limits.isEmpty else { return end.reason }
+        guard let resource = limits.reached(signal: end.signal, exit: end.exit) else {
+            return "\(reason) (limits: \(limits.text))"
+        }
+        return "reached its limit \(resource)=\(limits[resource] ?? 0): \(reason)"
     }
 
     /// Waits for something to happen and reacts to it. True: the command has ended.

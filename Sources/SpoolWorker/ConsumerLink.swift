@@ -62,7 +62,10 @@ final class ConsumerLink {
 
     /// Puts a job into the buffer, and before it where it runs, if that was not told before.
     func send(_ job: ClaimedJob, place: (Int64) throws(SpoolError) -> Place) throws(SpoolError) {
-        if let id = job.place, places.insert(id).inserted { writer.put(try place(id), id: id) }
+        if let id = job.place, !places.contains(id) {
+            writer.put(try place(id), id: id)
+            places.insert(id)
+        }
         writer.put(job)
     }
 

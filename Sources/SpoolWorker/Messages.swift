@@ -27,6 +27,8 @@ struct ConsumerSetup: Hashable, Sendable {
     var logLimit: Int64
     /// Time from SIGTERM to SIGKILL when a time-out is reached.
     var killAfter: Duration
+    /// For every job, beside its own.
+    var limits = ResourceLimits()
 }
 
 /// A job in the hands of a consumer.
@@ -70,6 +72,7 @@ extension FrameWriter {
             $0.put(text: setup.program)
             $0.put(setup.logLimit)
             $0.put(setup.killAfter.microseconds)
+            $0.put(text: setup.limits.text)
         }
     }
 
@@ -141,7 +144,8 @@ extension FramePayload {
     mutating func setup() throws(SpoolError) -> ConsumerSetup {
         ConsumerSetup(
             file: try text(), logs: try text(), worker: try text(), program: try text(),
-            logLimit: try integer(), killAfter: .microseconds(try integer(Int64.self)))
+            logLimit: try integer(), killAfter: .microseconds(try integer(Int64.self)),
+            limits: ResourceLimits(text: try text()) ?? ResourceLimits())
     }
 
     mutating func place() throws(SpoolError) -> (id: Int64, place: Place) {

@@ -11,8 +11,27 @@ internal import SpoolThreads
 public enum Worker {
     /// If this process was started to be a worker's fork server, it is one until the worker ends; else nothing happens.
     ///
-    /// Call it first of all, while there is one thread and nothing is open.
-    public static func becomeConsumerIfAsked() { ForkServer.serveIfAsked(Consumer.live) }
+    /// Call it first of all, while there is one thread and nothing is open. When the worker is killed or crashes,
+    /// one line on its standard error says so, which jobs it was at, and how to go on.
+    /// - Parameter program: Name and version, for that line.
+    public static func becomeConsumerIfAsked(_ program: String = "spool") {
+        let tell = { (jobs: [Int64]) in
+            var line = orphanage(program, jobs)
+            line.withUTF8 { _ = write(2, $0.baseAddress, $0.count) }
+        }
+        ForkServer.serveIfAsked(orphaned: tell, Consumer.live)
+    }
+
+    private static func orphanage(_ program: String, _ jobs: [Int64]) -> String {
+        let numbers = jobs.sorted().map(String.init).joined(separator: ", ")
+        let them =
+            switch jobs.count {
+            case 0: "no job ran"
+            case 1: "job \(numbers) ran and is ready again"
+            default: "jobs \(numbers) ran and are ready again"
+            }
+        return "\(program): the worker was killed or crashed; \(them). Go on with:  spool work\n"
+    }
 
     /// Cores that this process may use: how many consumers a worker has unless told.
     public static var usableCores: Int { Int(spool_usable_cores()) }
@@ -80,9 +99,13 @@ extension Supervisor {
         return server
     }
 
-    /// The same words once a minute: what stops one consumer stops the next ones too, again and again.
+    /// What stops one consumer stops the next ones too.
     private func report(_ error: SpoolError) {
-        let text = "cannot start a consumer: \(error.message) Trying again."
+        sayOnce("cannot start a consumer: \(error.message) Trying again.")
+    }
+
+    /// The same words once a minute: what is tried again may fail again and again.
+    func sayOnce(_ text: String) {
         guard text != lastReport.text || lastReport.until.isPast else { return }
         lastReport = (text, Deadline(after: .seconds(60)))
         say(text)

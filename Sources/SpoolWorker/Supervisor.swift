@@ -28,7 +28,7 @@ public final class Supervisor {
     var server: ForkServer?
     var links: [ConsumerLink?]
     var lastCell = -1
-    /// What was said about consumers that cannot be started, and until when it is not said again.
+    /// What was said of what is tried again, and until when it is not said again.
     var lastReport = (text: "", until: Deadline.never)
     var state: SupervisorState
     var summary = WorkSummary()
@@ -66,7 +66,7 @@ public final class Supervisor {
         setup = ConsumerSetup(
             file: store.files.database, logs: store.files.logs, worker: name,
             program: options.program ?? "", logLimit: Int64(options.logLimit),
-            killAfter: options.killAfter)
+            killAfter: options.killAfter, limits: options.limits)
         mkdir(store.files.logs, 0o700)
         selector = try DefaultSelector()
         links = Array(repeating: nil, count: options.consumers)
@@ -207,22 +207,31 @@ public final class Supervisor {
     private func exchange(
         _ outcomes: [Outcome], _ take: Int, _ recover: Bool
     ) throws(SpoolError) {
+        var recovered = 0
+        let now: UnixTime
+        let result: Exchange
         do throws(SpoolError) {
-            let recovered = recover ? try store.recover(now: .now()) : 0
-            let now = UnixTime.now()
-            let result = try store.exchange(
+            if recover { recovered = try store.recover(now: .now()) }
+            now = .now()
+            result = try store.exchange(
                 owner: owner, settle: outcomes, take: take, from: options.selection, now: now
             ) { Double.random(in: 0..<1) }
-            claimed = result.claimed
-            summary.count(result.settled, of: outcomes)
-            try tell(.exchanged(Look(result, settled: outcomes.count, recovered: recovered, now)))
-            claimed = []
-            if recover, state.held == 0 { try beQuiet() }
         } catch {
-            guard Self.mayPass(error) else { throw error }
-            if state.exchangeFailures == 0 { say("\(error.message) Trying again.") }
-            try tell(.exchangeFailed)
+            return try putOff(error)
         }
+        // From here on the claims are ours: each must be sent or given back, whatever fails.
+        claimed = result.claimed
+        summary.count(result.settled, of: outcomes)
+        try tell(.exchanged(Look(result, settled: outcomes.count, recovered: recovered, now)))
+        claimed = []
+        guard recover, state.held == 0 else { return }
+        do throws(SpoolError) { try beQuiet() } catch { try putOff(error) }
+    }
+
+    private func putOff(_ error: SpoolError) throws(SpoolError) {
+        guard Self.mayPass(error) else { throw error }
+        sayOnce("\(error.message) Trying again.")
+        try tell(.exchangeFailed)
     }
 
     /// Once a second, while there is nothing to do.
@@ -244,9 +253,21 @@ public final class Supervisor {
 
     private func send(_ indices: [Int], to slot: Int) throws(SpoolError) {
         guard let link = links[slot] else { return }
+        var unsent: [Outcome] = []
+        var failure: SpoolError?
         for index in indices {
-            try link.send(claimed[index]) { id throws(SpoolError) in try place(id) }
+            do throws(SpoolError) {
+                try link.send(claimed[index]) { id throws(SpoolError) in try place(id) }
+            } catch {
+                let now = UnixTime.now()
+                unsent.append(
+                    Outcome(claimed[index].claim, .recalled, Run(started: now, ended: now)))
+                failure = error
+            }
         }
+        guard let failure else { return }
+        try tell(.outcomes(slot: slot, unsent))
+        try putOff(failure)
     }
 
     private func place(_ id: Int64) throws(SpoolError) -> Place {

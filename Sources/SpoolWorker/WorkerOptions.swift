@@ -1,6 +1,7 @@
 // WorkerOptions.swift - what a worker is asked for, and what it tells at the end.
 
 public import SpoolJobs
+public import SpoolProcesses
 internal import SpoolThreads
 
 /// What `spool work` was asked for.
@@ -29,6 +30,8 @@ public struct WorkerOptions: Sendable {
     public var name: String?
     /// Bytes of output kept of one attempt.
     public var logLimit = 1 << 20
+    /// What each job may use at most, whatever it asked for itself.
+    public var limits = ResourceLimits()
 
     /// Made from its parts.
     public init(file: String, consumers: Int) {

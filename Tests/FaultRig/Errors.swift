@@ -66,7 +66,8 @@ struct Errors {
     }
 
     private func strike(_ point: Point, _ trial: Trial) throws -> (Trial.Failure?, SpoolError?) {
-        let result = try trial.fail { body throws(SpoolError) in
+        let isUnlock = point.call.kind == FAULT_SHM_UNLOCK
+        let result = try trial.fail(locks: isUnlock) { body throws(SpoolError) in
             do {
                 try Gatekeeper.watch(
                     { number, call in
@@ -93,7 +94,7 @@ struct Errors {
 
     private static func ioError(_ detail: Int32) -> Int32 { SQLITE_IOERR | detail << 8 }
 
-    /// What can go wrong at a call. To unlock and to close cannot fail: the kernel does what it is told.
+    /// What can go wrong at a call. To close cannot fail: the kernel does what it is told.
     private static func faults(_ call: Call) -> [Fault] {
         switch call.kind {
         case FAULT_OPEN: both("EACCES", SQLITE_CANTOPEN) + both("EMFILE", SQLITE_CANTOPEN)
@@ -110,6 +111,8 @@ struct Errors {
         case FAULT_SIZE: both("EIO", ioError(7))
         case FAULT_LOCK: both("EIO", ioError(15)) + [Fault(name: "EAGAIN", code: SQLITE_BUSY)]
         case FAULT_SHM_LOCK: both("EIO", ioError(20)) + [Fault(name: "EAGAIN", code: SQLITE_BUSY)]
+        // SQLite does not look whether it could unlock. Once: what can never be unlocked is locked.
+        case FAULT_SHM_UNLOCK: [Fault(name: "ENOLCK", code: ioError(20))]
         case FAULT_SHM_MAP: both("ENOSPC", ioError(19)) + both("ENOMEM", SQLITE_NOMEM)
         default: []
         }

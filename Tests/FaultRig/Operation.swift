@@ -174,6 +174,13 @@ struct Operation {
                     throw .storeCorrupt(path: "", detail: "join saw \(progress)")
                 }
             },
+            Operation(
+                name: "look at what another has written", prepare: Operation.overtaken
+            ) { (_, hands) throws(SpoolError) in
+                guard let counts = try hands?.store.counts(queue: nil), counts.total == 7 else {
+                    throw .storeCorrupt(path: "", detail: "there are not 7 jobs")
+                }
+            },
             Operation(name: "list") { (_, hands) throws(SpoolError) in
                 guard let row = try hands?.store.job(3) else { return }
                 guard row.command == "run 'job 3'", row.queue == "q", !row.body.bytes.isEmpty else {
@@ -181,6 +188,14 @@ struct Operation {
                 }
             },
         ]
+    }
+
+    /// Somebody else has written since the store was opened. What it was counts as nothing.
+    private static func overtaken(_ stage: Stage) throws -> Hands? {
+        let hands = try Hands(stage)
+        let guest = try Guest(stage.path, checkpoints: false)
+        guest.run("UPDATE spool SET log_restarts = log_restarts + 1")
+        return hands
     }
 
     /// A file of schema 0: there was no table yet.

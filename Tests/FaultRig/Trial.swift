@@ -46,9 +46,10 @@ struct Trial {
 
     /// Tries it with a fault.
     /// - Parameters:
+    ///   - locks: The fault leaves something locked until the store is used again.
     ///   - fault: Runs what it is given while the fault is there.
     func fail(
-        _ fault: (() throws(SpoolError) -> Void) throws(SpoolError) -> Void
+        locks: Bool = false, _ fault: (() throws(SpoolError) -> Void) throws(SpoolError) -> Void
     ) throws -> (failure: Failure?, error: SpoolError?) {
         stage.reset()
         let hands = try operation.prepare(stage)
@@ -58,8 +59,22 @@ struct Trial {
         } catch let thrown {
             error = thrown
         }
+        if locks, let failure = use(hands) { return (failure, error) }
         if let failure = try judge(error) { return (failure, error) }
         return (try goOn(hands), error)
+    }
+
+    /// Whoever left something locked finds it out when they use the store.
+    private func use(_ hands: Operation.Hands?) -> Failure? {
+        guard let store = hands?.store else { return nil }
+        // The first may be refused: the second says why.
+        if (try? store.counts(queue: nil)) != nil { return nil }
+        do throws(SpoolError) {
+            _ = try store.counts(queue: nil)
+            return nil
+        } catch {
+            return ("it is locked for ever", error.message)
+        }
     }
 
     private func judge(_ error: SpoolError?) throws -> Failure? {

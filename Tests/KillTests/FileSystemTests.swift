@@ -50,6 +50,27 @@ struct FileSystemTests {
         #expect(try store.counts(queue: nil).ready == put + 1)
     }
 
+    @Test(
+        "P6: on NFS is refused with a sentence, and nothing is made",
+        .enabled(if: SystemCalls.canFail, "needs strace"))
+    func network() throws {
+        // No server here: strace makes statfs(2) say that the file system is NFS, 0x6969.
+        let fake = ["-f", "-qq", "-o", "/dev/null", "-e", "trace=statfs"]
+        let answer = ["-e", "inject=statfs:poke_exit=@arg2=6969000000000000"]
+        let put = ["put", "--file", path, "--", "true"]
+        let strace = { (words: [String]) in
+            try Program(
+                "/usr/bin/strace", fake + answer + words + [Program.folder.path + "/spool"] + put,
+                in: scratch.directory)
+        }
+        let refused = try strace([])
+        #expect(try refused.wait() == 65)
+        #expect(refused.printed.hasPrefix("error: \(path) is on NFS, where neither locks nor"))
+        #expect(try FileManager.default.contentsOfDirectory(atPath: mount.path) == [])
+        let allowed = try strace(["-E", "SPOOL_NETWORK_FS=1"])
+        #expect(try allowed.wait() == 0, "\(allowed.printed)")
+    }
+
     @Test("D4: that has no room for a store at all leaves nothing that looks like one")
     func tiny() throws {
         try mount.set("size=8k")

@@ -1,6 +1,7 @@
 // StepRig.swift - kills a process after each instruction of one operation, and looks whether the thing still works.
 
 import CSingleStep
+import CSpool
 import Glibc
 import SpoolProcesses
 import SpoolThreads
@@ -69,9 +70,35 @@ struct StepRig {
     private static let soon = Duration.seconds(5)
 
     static let cuts: [String: @Sendable () throws -> Cut] = [
-        "lock": lock, "semaphore": semaphore, "event": event, "condition": condition,
-        "barrier": barrier,
+        "lock": lock, "semaphore": { semaphore(try SharedSemaphore(2)) },
+        "event": { event(try SharedEvent()) },
+        "condition": {
+            let lock = try SharedRLock()
+            return condition(try SharedCondition(lock)) {
+                guard try lock.acquire(timeout: soon) else { return false }
+                lock.release()
+                return true
+            }
+        },
+        "barrier": { barrier(try SharedBarrier(2)) }, "naive-lock": naiveLock,
+        "naive-semaphore": { semaphore(NaiveSemaphore(2)) }, "naive-event": { event(NaiveEvent()) },
+        "naive-condition": { condition(NaiveTurns()) { true } },
+        "naive-barrier": { barrier(NaiveBarrier(2)) },
     ]
+
+    static func naiveLock() -> Cut {
+        let lock = NaiveLock()
+        return Cut {
+            var dice = Dice(seed: 1)
+            _ = lock.enter(&dice)
+            for _ in 0..<100 { spool_relax() }
+            lock.leave()
+        } verify: {
+            var dice = Dice(seed: 1)
+            try check(lock.enter(&dice).isMine, "the lock is gone")
+            lock.leave()
+        }
+    }
 
     static func lock() throws -> Cut {
         let (lock, inside) = (try SharedLock(), Numbers(1))
@@ -89,72 +116,64 @@ struct StepRig {
         }
     }
 
-    static func semaphore() throws -> Cut {
-        let units = try SharedSemaphore(2)
+    static func semaphore(_ units: any RigUnits) -> Cut {
         return Cut {
             // One waits for what comes back.
             [
                 try Child.doing {
                     for _ in 0..<3 {
-                        try check(units.acquire(timeout: soon), "no unit for one that waits")
-                        try units.release()
+                        try check(try units.take(soon), "no unit for one that waits")
+                        try units.give()
                     }
                 }
             ]
         } operation: {
-            try units.acquire()
-            try units.acquire()
-            try units.release()
-            try units.release()
+            for _ in 0..<2 { try check(try units.take(nil), "no unit") }
+            for _ in 0..<2 { try units.give() }
         } verify: {
-            for _ in 0..<2 { try check(units.acquire(timeout: soon), "a unit is gone") }
-            try check(!units.acquire(timeout: .zero), "there is one unit too many")
-            try units.release(2)
+            for _ in 0..<2 { try check(try units.take(soon), "a unit is gone") }
+            try check(try !units.take(.zero), "there is one unit too many")
+            for _ in 0..<2 { try units.give() }
         }
     }
 
-    static func event() throws -> Cut {
-        let event = try SharedEvent()
-        return Cut {
-            try event.clear()
-            return try waiting(2, on: { event.waiting }) { try event.wait() }
+    static func event(_ event: any RigEvent) -> Cut {
+        Cut {
+            try event.lower()
+            return try waiting(2, on: { event.waiting }) { _ = try event.look(nil) }
         } operation: {
-            try event.set()
-            try event.clear()
+            try event.raise()
+            try event.lower()
         } verify: {
-            try event.set()
+            try event.raise()
         }
     }
 
-    static func condition() throws -> Cut {
-        let lock = try SharedRLock()
-        let condition = try SharedCondition(lock)
-        return Cut {
-            try waiting(2, on: { condition.waiting }) {
-                _ = try condition.withLock { _ in try condition.wait() }
-            }
+    static func condition(
+        _ turns: any RigTurns, isFree: @escaping () throws -> Bool
+    ) -> Cut {
+        Cut {
+            try waiting(2, on: { turns.waiting }) { try turns.inside { _ in try turns.lookOnce() } }
         } operation: {
-            try condition.withLock { _ in try condition.notify() }
+            try turns.inside { _ in try turns.tellOne() }
         } verify: {
-            try check(lock.acquire(timeout: soon), "the lock is gone")
-            try condition.notifyAll()
-            lock.release()
+            try check(try isFree(), "the lock is gone")
+            try turns.inside { _ in try turns.tellAll() }
         }
     }
 
     /// The last party is cut off: the other one passes, or it is broken for it; or the last one never came.
-    static func barrier() throws -> Cut {
-        let barrier = try SharedBarrier(2)
-        return Cut {
+    static func barrier(_ barrier: any RigBarrier) -> Cut {
+        Cut {
             try barrier.reset()
             return try waiting(1, on: { barrier.nWaiting }) {
-                do { try barrier.wait() } catch SpoolError.brokenBarrier {}
+                do { _ = try barrier.meet() } catch SpoolError.brokenBarrier {}
             }
         } operation: {
-            try barrier.wait()
+            _ = try barrier.meet()
         } verify: {
             // It may have been cut off before it came: then the other one is let go by this.
-            try barrier.abort()
+            try barrier.letGo()
         }
     }
 

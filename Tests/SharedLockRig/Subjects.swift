@@ -14,6 +14,9 @@ enum Subjects {
         "robbing-lock": { LockSubject(lock: RobbingLock()) },
         "semaphore": { UnitsSubject(units: try SharedSemaphore(2)) },
         "naive-semaphore": { UnitsSubject(units: NaiveSemaphore(2)) },
+        "naive-event": { EventSubject(event: NaiveEvent()) },
+        "naive-condition": { TurnSubject(turns: NaiveTurns()) },
+        "naive-barrier": { BarrierSubject(barrier: NaiveBarrier(3)) },
         "event": { EventSubject(event: try SharedEvent()) },
         "condition": { TurnSubject(turns: try SharedCondition()) },
         "barrier": { BarrierSubject(barrier: try SharedBarrier(3)) },
@@ -205,26 +208,26 @@ struct UnitsSubject: Subject {
 
 /// Even children set and clear, odd ones wait.
 struct EventSubject: Subject {
-    let event: SharedEvent
+    let event: any RigEvent
     private let seen = Numbers(1)
     let victims = 1...3
 
-    init(event: SharedEvent) { self.event = event }
+    init(event: any RigEvent) { self.event = event }
 
     func step(_ child: Int, _ dice: inout Dice) throws {
         if child % 2 == 0 {
-            try event.set()
-            try event.clear()
-        } else if try event.wait(timeout: dice.next() % 4 == 0 ? .microseconds(100) : nil) {
+            try event.raise()
+            try event.lower()
+        } else if try event.look(dice.next() % 4 == 0 ? .microseconds(100) : nil) {
             seen.add(0)
         }
     }
 
     func verify(within limit: Duration) throws {
-        try event.set()
-        try check(event.isSet && event.wait(timeout: .zero), "it is not set")
-        try event.clear()
-        try check(event.waiting == 0 && !event.wait(timeout: .zero), "a dead one waits")
+        try event.raise()
+        try check(try event.isSet && event.look(.zero), "it is not set")
+        try event.lower()
+        try check(try event.waiting == 0 && !event.look(.zero), "a dead one waits")
     }
 
     var summary: String { "\(seen[0]) waits ended." }
@@ -232,25 +235,27 @@ struct EventSubject: Subject {
 
 /// Each waits until another one had its turn.
 struct TurnSubject: Subject {
-    let turns: SharedCondition
+    let turns: any RigTurns
     /// 0 the turn, 1 told deaths.
     private let seen = Numbers(2)
     let victims = 1...2
 
-    init(turns: SharedCondition) { self.turns = turns }
+    init(turns: any RigTurns) { self.turns = turns }
 
     func step(_ child: Int, _ dice: inout Dice) throws {
         let limit: Duration? = dice.next() % 8 == 0 ? .microseconds(100) : nil
-        try turns.withLock { died in
+        try turns.inside { died in
             if died { seen.add(1) }
             let mine = seen.add(0)
-            try turns.notifyAll()
-            try turns.waitFor(timeout: limit) { seen[0] != mine }
+            try turns.tellAll()
+            try turns.look(limit) { seen[0] != mine }
         }
     }
 
     func verify(within limit: Duration) throws {
-        try check(try turns.withLock { _ in turns.waiting } == 0, "a dead one waits")
+        var waiting = 0
+        try turns.inside { _ in waiting = turns.waiting }
+        try check(waiting == 0, "a dead one waits")
     }
 
     var summary: String { "\(seen[0]) turns, \(seen[1]) deaths with the lock were told." }
@@ -258,16 +263,16 @@ struct TurnSubject: Subject {
 
 /// Three of four meet, again and again; whoever breaks it by dying, somebody makes it as new.
 struct BarrierSubject: Subject {
-    let barrier: SharedBarrier
+    let barrier: any RigBarrier
     /// 0 meetings, 1 breaks.
     private let seen = Numbers(2)
     let victims = 1...1
 
-    init(barrier: SharedBarrier) { self.barrier = barrier }
+    init(barrier: any RigBarrier) { self.barrier = barrier }
 
     func step(_ child: Int, _ dice: inout Dice) throws {
         do {
-            if try barrier.wait() == 0 { seen.add(0) }
+            if try barrier.meet() == 0 { seen.add(0) }
         } catch SpoolError.brokenBarrier {
             seen.add(1)
             try barrier.reset()

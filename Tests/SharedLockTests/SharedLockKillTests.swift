@@ -44,4 +44,22 @@ struct SharedLockKillTests {
         let (text, isGood) = try Rig.run(["kill", "naive-semaphore", "50", "7", "1000"])
         #expect(!isGood && (text.contains("hang") || text.contains("did not come back")), "\(text)")
     }
+
+    @Test(
+        "the rig notices an event, a condition and a barrier that forget the dead",
+        arguments: ["naive-event", "naive-condition", "naive-barrier"])
+    func naive(_ kind: String) throws {
+        let (text, isGood) = try Rig.run(["kill", kind, "50", "7", "3000"])
+        #expect(!isGood && text.contains("wrong: \(kind), seed 7, round"), "\(text)")
+    }
+
+    @Test(
+        "the rig that cuts off at instructions notices each kind that forgets the dead",
+        arguments: [
+            "naive-lock", "naive-semaphore", "naive-event", "naive-condition", "naive-barrier",
+        ])
+    func naiveSteps(_ kind: String) throws {
+        let (text, isGood) = try Rig.run(["step", kind, "12", "7"])
+        #expect(!isGood && text.contains("wrong: \(kind), cut after"), "\(text)")
+    }
 }

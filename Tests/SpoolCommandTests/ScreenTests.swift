@@ -56,6 +56,31 @@ import Testing
         #expect(full.errors.hasPrefix("error: I/O error on stdout"))
     }
 
+    @Test(
+        "D4: a put whose id cannot be written says that the job was put, and which it is",
+        arguments: [
+            ("put -- true", "job 1 was put, but its id"),
+            ("put --json -- true", "job 1 was put, but its id"),
+            ("run -d -- true", "job 1 was put, but its id"),
+            (
+                "put --each --ids -- echo < <(seq 5000)",
+                "5 000 jobs were put (1–5000), but their ids"
+            ),
+        ])
+    func untold(_ words: String, _ sentence: String) throws {
+        for (output, reason) in [
+            ("> /dev/full", "No space left on device"), (">&3", "Broken pipe"),
+        ] {
+            let bench = try Bench()
+            let gone = "exec 3> >(:); wait $!; "
+            let result = bench.shell(gone + "spool \(words) \(output)")
+            #expect(result.status == 74, "\(result.errors)")
+            let said = "\(sentence) could not be written to standard output: \(reason)."
+            #expect(result.errors.contains(said), "\(result.errors)")
+            #expect(Int(bench.rows("SELECT count(*) FROM jobs")) ?? 0 > 0)
+        }
+    }
+
     @Test("has colour only where it is wanted")
     func colour() throws {
         let bench = try Bench()

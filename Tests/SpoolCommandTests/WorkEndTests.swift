@@ -4,6 +4,8 @@ import Foundation
 import SpoolThreads
 import Testing
 
+@testable import SpoolCommand
+
 @Suite("A worker", .timeLimit(.minutes(10))) struct WorkEndTests {
     let bench: Bench
 
@@ -46,6 +48,32 @@ import Testing
         #expect(bench.rows("SELECT state, attempt FROM jobs") == "ready|1")
         #expect(bench.rows("SELECT outcome FROM attempts") == "released")
         #expect(bench.eventually { !isJobAlive })
+    }
+
+    @Test("P8: a worker that is killed leaves one line: version, job, how to go on")
+    func abnormalEnd() throws {
+        bench.spool("put", "--", "sleep", "300")
+        let started = bench.shell(
+            "'\(Program.spool)' work -j 1 > out 2>&1 & echo $!"
+        ).text
+        let worker = try #require(Int32(started.trimmingCharacters(in: .whitespacesAndNewlines)))
+        #expect(bench.eventually { bench.rows("SELECT state FROM jobs") == "running" })
+        kill(worker, SIGKILL)
+        #expect(
+            bench.eventually {
+                bench.shell("cat out").text
+                    == "spool \(Version.number): the worker was killed or crashed; job 1 ran and is ready again. "
+                    + "Go on with:  spool work\n"
+            })
+    }
+
+    @Test("P8, R6: a job that kills its consumer says how it died, and is put aside")
+    func consumerDeath() {
+        bench.spool("put", "--", "sh", "-c", "kill -SEGV $PPID; sleep 300")
+        bench.spool("work", "-j", "1", "--until-empty")
+        #expect(
+            bench.rows("SELECT DISTINCT error FROM attempts WHERE error IS NOT NULL LIMIT 1")
+                == "consumer died: killed by signal 11 (SIGSEGV)")
     }
 
     @Test("R11: stops what still runs when the grace is over, and gives it back")

@@ -47,6 +47,27 @@ import Testing
         #expect(side[.posixPermissions] as? Int == 0o700)
     }
 
+    @Test("P6: is known for one on a network file system by that file system's number in statfs(2)")
+    func networks() {
+        // linux/magic.h, and statfs(2) for those that are not in it.
+        let shared = [
+            0x6969, 0xFF53_4D42, 0xFE53_4D42, 0x517B, 0x00C3_6400, 0x0BD0_0BD0, 0x5346_414F,
+            0x6B41_4653, 0x7375_7245, 0x0102_1997, 0x4750_4653, 0x564C,
+        ]
+        for number in shared {
+            #expect(Path.networkFileSystem(number) != nil)
+            // f_type is a signed word on some machines.
+            #expect(Path.networkFileSystem(Int(Int32(truncatingIfNeeded: number))) != nil)
+        }
+        // ext4, tmpfs, btrfs, xfs, overlayfs, zfs, f2fs, FUSE, squashfs, ramfs.
+        let own = [
+            0xEF53, 0x0102_1994, 0x9123_683E, 0x5846_5342, 0x794C_7630, 0x2FC1_2FC1, 0xF2F5_2010,
+            0x6573_5546, 0x7371_7368, 0x8584_58F6,
+        ]
+        for number in own { #expect(Path.networkFileSystem(number) == nil) }
+        #expect(Path.networkFileSystem(of: scratch.path + "/not/there/yet") == nil)
+    }
+
     @Test("D6: is refused with a reason and left alone when it is something else")
     func foreign() throws {
         let contents: [[UInt8]] = [

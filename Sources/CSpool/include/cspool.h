@@ -24,6 +24,9 @@ int spool_byte_is_locked(int fd, int64_t offset);
 /// 1 if another open file description holds any byte of the file, 0 if nobody does, -1 with errno.
 int spool_any_byte_is_locked(int fd);
 
+/// The number of the kind of file system that a path is on, f_type of statfs(2), or a negative errno.
+int64_t spool_file_system(const char *path);
+
 /// Gives a file its name in one step, and never replaces another: -1 with EEXIST then. See rename(2), RENAME_NOREPLACE.
 int spool_rename_new(const char *from, const char *to);
 

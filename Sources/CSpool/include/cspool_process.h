@@ -39,6 +39,12 @@ int spool_become_subreaper(int on);
 /// Where a program belongs: what a terminal sends its signals to.
 enum { SPOOL_OWN_GROUP, SPOOL_OWN_SESSION, SPOOL_SAME_GROUP };
 
+/// What a program may use at most: RLIMIT_AS and so on, see setrlimit(2).
+struct spool_limit {
+    int resource;
+    uint64_t value;
+};
+
 /// A program to start. `pid_word`, if not NULL, gets the process id before the program begins.
 struct spool_spawn {
     const char *path;
@@ -49,6 +55,8 @@ struct spool_spawn {
     int64_t *pid_word;
     int outlives;           // 1: not killed when the calling thread dies
     int group;              // SPOOL_OWN_GROUP and so on; a session of its own has no terminal
+    const struct spool_limit *limits;
+    int limit_count;
     int pidfd;              // out: readable when the program has ended
     int failed_at_chdir;    // out: what failed was the directory
 };
