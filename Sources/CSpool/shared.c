@@ -57,7 +57,7 @@ int spool_robust_lock(pthread_mutex_t *mutex, uint64_t deadline) {
     // Held for some hundred nanoseconds: the owner is often done before a sleeper would be asleep. Between looks some
     // microseconds pass: a lock that changes hands at each operation takes its lines of the cache along each time.
     for (int look = 0; look < 8; look++) {
-        for (int pause = 0; pause < 60; pause++) spool_relax();
+        for (int pause = 0; pause < 160; pause++) spool_relax();
         int error = pthread_mutex_trylock(mutex);
         if (error != EBUSY) return -error;
     }
