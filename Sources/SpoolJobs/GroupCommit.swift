@@ -32,7 +32,7 @@ package final class GroupCommit: @unchecked Sendable {
     /// What one caller wants done, and how it ended.
     package final class Request: @unchecked Sendable {  // one thread has it at a time
         let isReading: Bool
-        let isSynced: Bool
+        let syncing: Store.Syncing
         let perform: (Store) throws(SpoolError) -> Void
         /// Whoever waits: a thread of its own, or a task.
         let parker = Parker()
@@ -40,11 +40,12 @@ package final class GroupCommit: @unchecked Sendable {
         package var error: SpoolError?
 
         package init(
-            _ isReading: Bool, synced: Bool = true, resume: (@Sendable (SpoolError?) -> Void)?,
+            _ isReading: Bool, _ syncing: Store.Syncing = .first,
+            resume: (@Sendable (SpoolError?) -> Void)?,
             _ perform: @escaping (Store) throws(SpoolError) -> Void
         ) {
             self.isReading = isReading
-            isSynced = synced
+            self.syncing = syncing
             self.resume = resume
             self.perform = perform
         }
@@ -60,13 +61,13 @@ package final class GroupCommit: @unchecked Sendable {
     /// before it writes.
     /// - Parameters:
     ///   - reading: It writes nothing, and needs no transaction of its own.
-    ///   - synced: Whether it must be on disk: see ``Store/write(_:synced:_:)``.
+    ///   - syncing: When it must be on disk. All in one transaction go by the strictest.
     func perform<Value>(
-        reading: Bool = false, synced: Bool = true,
+        reading: Bool = false, syncing: Store.Syncing = .first,
         _ body: @escaping (Store) throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
         let box = Box<Value>()
-        let request = Request(reading, synced: synced, resume: nil) { store throws(SpoolError) in
+        let request = Request(reading, syncing, resume: nil) { store throws(SpoolError) in
             box.value = try body(store)
         }
         if enlist(request) || request.parker.wait() == Word.lead { lead() }
@@ -75,13 +76,13 @@ package final class GroupCommit: @unchecked Sendable {
 
     /// As ``perform(reading:_:)`` for tasks: no thread of the cooperative pool is blocked.
     func perform<Value: Sendable>(
-        reading: Bool = false, synced: Bool = true,
+        reading: Bool = false, syncing: Store.Syncing = .first,
         _ body: @escaping @Sendable (Store) throws(SpoolError) -> Value
     ) async throws(SpoolError) -> Value {
         let box = Box<Value>()
         let error = await withCheckedContinuation { continuation in
             let request = Request(
-                reading, synced: synced, resume: { continuation.resume(returning: $0) }
+                reading, syncing, resume: { continuation.resume(returning: $0) }
             ) {
                 store throws(SpoolError) in box.value = try body(store)
             }
@@ -151,7 +152,7 @@ package final class GroupCommit: @unchecked Sendable {
     private func lead() {
         gather()
         let begin = Deadline.now()
-        let batch = commit(takeAll(), more: takeAll)
+        let batch = commit(takeAll(), more: takeAll(upTo:))
         let took = Deadline.now() - begin
         let next = lock.withLock { () -> Request? in
             (expected, lastCommit) = (batch.count + waiting.count, took)
@@ -173,6 +174,16 @@ package final class GroupCommit: @unchecked Sendable {
         }
     }
 
+    /// Those that an open transaction can take along: all, or none if one of them is stricter.
+    private func takeAll(upTo syncing: Store.Syncing) -> [Request] {
+        guard syncing != .withTheNext else { return [] }
+        return lock.withLock {
+            guard Self.strictest(waiting).rawValue <= syncing.rawValue else { return [] }
+            defer { waiting.removeAll(keepingCapacity: true) }
+            return waiting
+        }
+    }
+
     private func finish(_ request: Request) {
         if let resume = request.resume {
             resume(request.error)
@@ -182,12 +193,13 @@ package final class GroupCommit: @unchecked Sendable {
     }
 
     /// Performs requests in one transaction, or says of each why not. Whoever leads calls it.
-    package func commit(_ batch: [Request]) { _ = commit(batch, more: { [] }) }
+    package func commit(_ batch: [Request]) { _ = commit(batch, more: { _ in [] }) }
 
-    /// As ``commit(_:)``; while a transaction that will be synced is open, those that came meanwhile join it.
+    /// As ``commit(_:)``; while a transaction that will be synced is open, those that came meanwhile join it, unless
+    /// they must be synced earlier than it.
     /// - Parameter more: Gives them, none to end it.
     /// - Returns: All that were performed.
-    private func commit(_ first: [Request], more: () -> [Request]) -> [Request] {
+    private func commit(_ first: [Request], more: (Store.Syncing) -> [Request]) -> [Request] {
         var batch = first
         do throws(SpoolError) {
             let perform = { (requests: [Request]) throws(SpoolError) in
@@ -195,26 +207,33 @@ package final class GroupCommit: @unchecked Sendable {
             }
             if first.allSatisfy(\.isReading) {
                 try perform(first)
-            } else if !first.contains(where: \.isSynced) {
-                try store.write("committing", synced: false) { () throws(SpoolError) in
-                    try perform(first)
-                }
             } else {
-                try store.write("committing") { () throws(SpoolError) in
+                let syncing = Self.strictest(first)
+                try store.write("committing", syncing) { () throws(SpoolError) in
                     var next = first
                     while !next.isEmpty {
                         try perform(next)
-                        next = batch.count < Self.mostTogether ? more() : []
+                        next = batch.count < Self.mostTogether ? more(syncing) : []
                         batch += next
                     }
                 }
             }
         } catch  where batch.count == 1 {
             batch[0].error = error
+        } catch .outcomeUnknown(let path, let doing, let detail) {
+            // Nobody may do again what may have happened.
+            for request in batch {
+                request.error = .outcomeUnknown(path: path, doing: doing, detail: detail)
+            }
         } catch {
             // One of them spoiled the transaction for all: each gets its own, and its own error.
             for request in batch { commit([request]) }
         }
         return batch
+    }
+
+    private static func strictest(_ requests: [Request]) -> Store.Syncing {
+        requests.lazy.filter { !$0.isReading }.map(\.syncing).max { $0.rawValue < $1.rawValue }
+            ?? .withTheNext
     }
 }

@@ -24,7 +24,7 @@ extension JobQueue {
     @discardableResult
     public func put(contentsOf jobs: [NewJob]) async throws(SpoolError) -> ClosedRange<Int64> {
         let jobs = try prepared(jobs)
-        return try await store.commits.perform { store throws(SpoolError) in
+        return try await store.commits.perform(syncing: .afterwards) { store throws(SpoolError) in
             try store.put(jobs, now: .now())
         }
     }
@@ -42,7 +42,7 @@ extension JobQueue {
         while true {
             try Task.checkCancellation()
             let seen = watch.rings
-            let (job, due) = try await store.commits.perform(synced: false) {
+            let (job, due) = try await store.commits.perform(syncing: .withTheNext) {
                 [self] store throws(SpoolError) in
                 try take(store, owner)
             }

@@ -48,7 +48,7 @@ public struct JobQueue: Sendable {
     @discardableResult
     public func put(contentsOf jobs: [NewJob]) throws(SpoolError) -> ClosedRange<Int64> {
         let jobs = try prepared(jobs)
-        return try store.commits.perform { store throws(SpoolError) in
+        return try store.commits.perform(syncing: .afterwards) { store throws(SpoolError) in
             try store.put(jobs, now: .now())
         }
     }
@@ -81,7 +81,7 @@ public struct JobQueue: Sendable {
         let watch = try store.watch(.arrived)
         while true {
             let seen = watch.rings
-            let (job, due) = try store.commits.perform(synced: false) { store throws(SpoolError) in
+            let (job, due) = try store.commits.perform(syncing: .withTheNext) { store throws(SpoolError) in
                 try take(store, owner)
             }
             if let job { return job }

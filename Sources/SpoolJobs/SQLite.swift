@@ -105,6 +105,17 @@ final class Connection {
         isSynced = synced
     }
 
+    /// Syncs the write-ahead log: every commit that was made before is on disk when this returns.
+    /// - Throws: `outcomeUnknown`: the commits can be seen, and may be gone after a power cut.
+    func syncLog(_ doing: String) throws(SpoolError) {
+        var log: UnsafeMutablePointer<sqlite3_file>?
+        sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log)
+        let status = log.flatMap { $0.pointee.pMethods?.pointee.xSync?($0, SQLITE_SYNC_NORMAL) }
+        guard status != SQLITE_OK else { return }
+        throw .outcomeUnknown(
+            path: path, doing: doing, detail: "the disk failed as it was to be synced")
+    }
+
     /// False inside BEGIN ... COMMIT.
     var isAutocommit: Bool { sqlite3_get_autocommit(handle) != 0 }
 

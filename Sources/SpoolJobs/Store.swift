@@ -176,12 +176,23 @@ public final class Store {
 
     // MARK: - Transactions
 
+    /// When a transaction reaches the disk. The later ones are the stricter ones.
+    package enum Syncing: Int {
+        /// With the next that is synced: for what may as well not have happened after a power cut, which ends all
+        /// processes. A claim.
+        case withTheNext
+        /// Before ``write(_:_:_:)`` returns, when everybody can see it and the next may write: several processes sync
+        /// at once. A put, of which nothing was promised before.
+        case afterwards
+        /// Before anybody can see it.
+        case first
+    }
+
     /// Runs `body` in one transaction; an error undoes it all. Inside another one it becomes a part of it.
-    /// - Parameter synced: Whether it is on disk when this returns. False only for what may as well not have happened
-    ///   after a power cut, which ends all processes: a claim. A later one that is synced takes it along.
-    /// - Throws: What `body` throws; `outcomeUnknown` when nobody can tell whether the commit happened.
+    /// - Throws: What `body` throws; `outcomeUnknown` when nobody can tell whether the commit happened, or whether it
+    ///   will outlive a power cut.
     func write<Value>(
-        _ doing: String, synced: Bool = true, _ body: () throws(SpoolError) -> Value
+        _ doing: String, _ syncing: Syncing = .first, _ body: () throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
         precondition(process == getpid(), "a store does not cross a fork: open it in the child")
         guard !isWriting else { return try body() }
@@ -191,6 +202,17 @@ public final class Store {
             isWriting = false
             ringAll()
         }
+        let value = try transact(doing, gate, synced: syncing == .first, body)
+        if syncing == .afterwards {
+            ringAll()
+            try connection.syncLog(doing)
+        }
+        return value
+    }
+
+    private func transact<Value>(
+        _ doing: String, _ gate: Gate, synced: Bool, _ body: () throws(SpoolError) -> Value
+    ) throws(SpoolError) -> Value {
         try gate.enter()
         defer { gate.leave() }
         try endTransaction()

@@ -45,7 +45,8 @@ extension Store {
             if !isDue, take == 0 || seen.takeable == 0 { return seen }
         }
         // Of a claim alone nobody was told that it is on disk.
-        return try write("claiming jobs", synced: !outcomes.isEmpty) { () throws(SpoolError) in
+        return try write("claiming jobs", outcomes.isEmpty ? .withTheNext : .first) {
+            () throws(SpoolError) in
             try exchangeRows(owner, outcomes, take, selection, now, random)
         }
     }

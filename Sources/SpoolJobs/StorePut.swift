@@ -12,7 +12,7 @@ extension Store {
         precondition(!jobs.isEmpty, "put needs at least one job")
         var known = NewJob.CheckedNames()
         for job in jobs { try job.validate(&known) }
-        return try write("putting jobs") { () throws(SpoolError) in
+        return try write("putting jobs", .afterwards) { () throws(SpoolError) in
             let first = try reserveIDs(jobs.count)
             let ids = first...(first + Int64(jobs.count) - 1)
             var tally = Tally()

@@ -36,7 +36,8 @@ final class Judge {
         } catch {
             fault_disk_heal()
             if case .outcomeUnknown = error {
-                doubt = next
+                // A put whose sync failed is there for all to see; a commit that failed is not, before a recovery.
+                if try difference(store, next) == nil { model = next } else { doubt = next }
                 note(.info)
             } else {
                 note(.fail)

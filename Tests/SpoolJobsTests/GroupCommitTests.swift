@@ -85,7 +85,7 @@ private final class Shared: @unchecked Sendable {
     func unsynced() throws {
         let seen = Mutex<[Int]>([])
         var late: Thread?
-        try shared.commits.perform(synced: false) { [shared] store throws(SpoolError) in
+        try shared.commits.perform(syncing: .withTheNext) { [shared] store throws(SpoolError) in
             _ = try store.put([.command("first")], now: noon)
             late = shared.lineUp { _ throws(SpoolError) in
                 seen.withLock { $0.append(shared.visible) }
