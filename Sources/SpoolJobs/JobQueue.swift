@@ -81,7 +81,8 @@ public struct JobQueue: Sendable {
         let watch = try store.watch(.arrived)
         while true {
             let seen = watch.rings
-            let (job, due) = try store.commits.perform(syncing: .withTheNext) { store throws(SpoolError) in
+            let (job, due) = try store.commits.perform(syncing: .withTheNext) {
+                store throws(SpoolError) in
                 try take(store, owner)
             }
             if let job { return job }
