@@ -1,10 +1,11 @@
-// GroupCommit.swift - many threads, one transaction: whoever finds no leader leads, and commits what all of them want.
+// GroupCommit.swift - many threads, one transaction: who finds no leader leads, and commits what all of them want.
 //
-// While a leader waits for the disk the others line up; the next leader takes them all. So the disk's latency is shared
-// and nobody needs a thread of their own to write. Those of the batch before come back a moment later: the leader waits
-// for half of them, half a commit at most, or they would make a second line that is always one commit behind; the other
-// half comes while it works for the first, and joins. See "Group Commit", Gawlick and Kinkade, Varieties of Concurrency
-// Control in IMS/VS Fast Path, 1985.
+// While one leader waits for the disk the next one works on its transaction: disk and processors are busy at the same
+// time, and nobody needs a thread of their own to write. Those of the batch before come back a moment later: the leader
+// lets them run first, half a commit at most, or they would make a second line that is always one commit behind;
+// those that come while it works join. Jobs that several put at once go in as one batch: most of what a put costs is
+// the same for one job and for many. See "Group Commit", Gawlick and Kinkade, Varieties of Concurrency Control in
+// IMS/VS Fast Path, 1985.
 
 package import SpoolThreads
 
@@ -18,12 +19,8 @@ package final class GroupCommit: @unchecked Sendable {
     /// How many wanted something lately: those of the last batch, and those that waited when it was done.
     private var expected = 1
     private var lastCommit = Duration.zero
-    /// How many the leader waits for; 0: it does not.
-    private var wanted = 0
-    private let gathered = Parker()
     /// A commit that took long, as it waited for another process, says nothing about how soon threads come back.
-    private static let longestGathering = Duration.milliseconds(2)
-
+    private static let longestGathering = Duration.microseconds(200)
     /// Tasks may come without an end.
     private static let mostTogether = 256
 
@@ -31,29 +28,59 @@ package final class GroupCommit: @unchecked Sendable {
 
     /// What one caller wants done, and how it ended.
     package final class Request: @unchecked Sendable {  // one thread has it at a time
-        let isReading: Bool
-        let syncing: Store.Syncing
-        let perform: (Store) throws(SpoolError) -> Void
+        /// What is wanted, inside a transaction.
+        package enum Wish {
+            case read((Store) throws(SpoolError) -> Void)
+            case perform(Store.Syncing, (Store) throws(SpoolError) -> Void)
+            /// Jobs that were checked.
+            case put([NewJob], now: UnixTime)
+        }
+
+        let wish: Wish
         /// Whoever waits: a thread of its own, or a task.
         let parker = Parker()
         let resume: (@Sendable (SpoolError?) -> Void)?
         package var error: SpoolError?
+        /// Of jobs that were put.
+        package var ids: ClosedRange<Int64>?
 
-        package init(
-            _ isReading: Bool, _ syncing: Store.Syncing = .first,
-            resume: (@Sendable (SpoolError?) -> Void)?,
-            _ perform: @escaping (Store) throws(SpoolError) -> Void
-        ) {
-            self.isReading = isReading
-            self.syncing = syncing
+        package init(_ wish: Wish, resume: (@Sendable (SpoolError?) -> Void)? = nil) {
+            self.wish = wish
             self.resume = resume
-            self.perform = perform
+        }
+
+        /// Nil: it writes nothing.
+        var syncing: Store.Syncing? {
+            switch wish {
+            case .read: nil
+            case .perform(let syncing, _): syncing
+            case .put: .afterwards
+            }
+        }
+
+        func putIDs() throws(SpoolError) -> ClosedRange<Int64> {
+            if let error { throw error }
+            guard let ids else { preconditionFailure("a put that was done has ids") }
+            return ids
         }
     }
 
     private enum Word {
         static let done: UInt32 = 1
         static let lead: UInt32 = 2
+    }
+
+    /// Puts jobs that were checked, in a transaction shared with what other threads want at the moment; they are on
+    /// disk when it returns.
+    func put(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> ClosedRange<Int64> {
+        let request = Request(.put(jobs, now: now))
+        wait(for: request)
+        return try request.putIDs()
+    }
+
+    /// As ``put(_:now:)`` for tasks.
+    func put(_ jobs: [NewJob], now: UnixTime) async throws(SpoolError) -> ClosedRange<Int64> {
+        try await wait(for: .put(jobs, now: now)).putIDs()
     }
 
     /// Runs `body` in a transaction shared with what other threads want at the moment, and returns when
@@ -67,10 +94,9 @@ package final class GroupCommit: @unchecked Sendable {
         _ body: @escaping (Store) throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
         let box = Box<Value>()
-        let request = Request(reading, syncing, resume: nil) { store throws(SpoolError) in
-            box.value = try body(store)
-        }
-        if enlist(request) || request.parker.wait() == Word.lead { lead() }
+        let run = { (store: Store) throws(SpoolError) in box.value = try body(store) }
+        let request = Request(reading ? .read(run) : .perform(syncing, run))
+        wait(for: request)
         return try box.take(request.error)
     }
 
@@ -80,15 +106,24 @@ package final class GroupCommit: @unchecked Sendable {
         _ body: @escaping @Sendable (Store) throws(SpoolError) -> Value
     ) async throws(SpoolError) -> Value {
         let box = Box<Value>()
-        let error = await withCheckedContinuation { continuation in
-            let request = Request(
-                reading, syncing, resume: { continuation.resume(returning: $0) }
-            ) {
-                store throws(SpoolError) in box.value = try body(store)
-            }
+        let run = { (store: Store) throws(SpoolError) in box.value = try body(store) }
+        let request = await wait(for: reading ? .read(run) : .perform(syncing, run))
+        return try box.take(request.error)
+    }
+
+    private func wait(for request: Request) {
+        if enlist(request) || request.parker.wait() == Word.lead { lead() }
+    }
+
+    private func wait(for wish: sending Request.Wish) async -> Request {
+        var made: Request?
+        _ = await withCheckedContinuation { continuation in
+            let request = Request(wish, resume: { continuation.resume(returning: $0) })
+            made = request
             if enlist(request) { leadElsewhere() }
         }
-        return try box.take(error)
+        guard let made else { preconditionFailure("a continuation runs its body") }
+        return made
     }
 
     private final class Box<Value>: @unchecked Sendable {  // read after the leader is done
@@ -105,30 +140,17 @@ package final class GroupCommit: @unchecked Sendable {
     private func enlist(_ request: Request) -> Bool {
         lock.withLock {
             waiting.append(request)
-            if wanted > 0, waiting.count >= wanted {
-                wanted = 0
-                gathered.tell(Word.done)
-            }
-            guard !isLed else { return false }
-            isLed = true
-            return true
+            defer { isLed = true }
+            return !isLed
         }
     }
 
-    /// Waits until half of those have lined up that are expected, for half a commit at most.
+    /// Lets others run until three in four of those have lined up that are expected, for half a commit at most.
     private func gather() {
-        let limit = lock.withLock { () -> Duration? in
-            let half = expected / 2 + 1
-            guard waiting.count < half else { return nil }
-            wanted = half
-            return min(lastCommit / 2, Self.longestGathering)
-        }
-        guard let limit, gathered.wait(until: Deadline(after: limit)) == nil else { return }
-        let wasTold = lock.withLock { () -> Bool in
-            defer { wanted = 0 }
-            return wanted == 0
-        }
-        if wasTold { _ = gathered.wait() }
+        let (wanted, longest) = lock.withLock { (expected - expected / 4, lastCommit / 2) }
+        guard wanted > 1 else { return }
+        let limit = Deadline(after: min(longest, Self.longestGathering))
+        while lined < wanted, !limit.isPast { Pause.yield() }
     }
 
     /// Leads on a thread of our own. Without one the tasks that wait are told why.
@@ -148,20 +170,24 @@ package final class GroupCommit: @unchecked Sendable {
         }
     }
 
-    /// Commits everything that waits, then lets another one lead: a thread that waits, if there is one.
+    /// Commits everything that waits, and lets another one lead, a thread that waits if there is one, while the disk
+    /// syncs.
     private func lead() {
         gather()
         let begin = Deadline.now()
-        let batch = commit(takeAll(), more: takeAll(upTo:))
-        let took = Deadline.now() - begin
+        let batch = perform(takeAll(), more: takeAll(upTo:))
         let next = lock.withLock { () -> Request? in
-            (expected, lastCommit) = (batch.count + waiting.count, took)
+            expected = batch.requests.count + waiting.count
             isLed = !waiting.isEmpty
             return waiting.first { $0.resume == nil } ?? waiting.first
         }
-        for request in batch { finish(request) }
-        guard let next else { return }
-        if next.resume == nil { next.parker.tell(Word.lead) } else { leadElsewhere() }
+        if let next {
+            if next.resume == nil { next.parker.tell(Word.lead) } else { leadElsewhere() }
+        }
+        batch.sync()
+        let took = Deadline.now() - begin
+        lock.withLock { lastCommit = took }
+        for request in batch.requests { finish(request) }
     }
 
     /// How many wait for the next transaction.
@@ -178,7 +204,8 @@ package final class GroupCommit: @unchecked Sendable {
     private func takeAll(upTo syncing: Store.Syncing) -> [Request] {
         guard syncing != .withTheNext else { return [] }
         return lock.withLock {
-            guard Self.strictest(waiting).rawValue <= syncing.rawValue else { return [] }
+            let strictest = Self.strictest(waiting) ?? .withTheNext
+            guard strictest.rawValue <= syncing.rawValue else { return [] }
             defer { waiting.removeAll(keepingCapacity: true) }
             return waiting
         }
@@ -192,48 +219,92 @@ package final class GroupCommit: @unchecked Sendable {
         }
     }
 
-    /// Performs requests in one transaction, or says of each why not. Whoever leads calls it.
-    package func commit(_ batch: [Request]) { _ = commit(batch, more: { _ in [] }) }
+    /// Requests of one transaction, which was committed.
+    private struct Batch {
+        var requests: [Request]
+        var unsynced: Unsynced?
 
-    /// As ``commit(_:)``; while a transaction that will be synced is open, those that came meanwhile join it, unless
-    /// they must be synced earlier than it.
-    /// - Parameter more: Gives them, none to end it.
-    /// - Returns: All that were performed.
-    private func commit(_ first: [Request], more: (Store.Syncing) -> [Request]) -> [Request] {
-        var batch = first
-        do throws(SpoolError) {
-            let perform = { (requests: [Request]) throws(SpoolError) in
-                for request in requests { try request.perform(self.store) }
-            }
-            if first.allSatisfy(\.isReading) {
-                try perform(first)
-            } else {
-                let syncing = Self.strictest(first)
-                try store.write("committing", syncing) { () throws(SpoolError) in
-                    var next = first
-                    while !next.isEmpty {
-                        try perform(next)
-                        next = batch.count < Self.mostTogether ? more(syncing) : []
-                        batch += next
-                    }
+        /// Returns when they are on disk; a claim need not be.
+        func sync() {
+            do throws(SpoolError) {
+                try unsynced?.sync()
+            } catch {
+                for request in requests where request.syncing.map({ $0 != .withTheNext }) ?? false {
+                    request.error = error
                 }
             }
-        } catch  where batch.count == 1 {
-            batch[0].error = error
+        }
+    }
+
+    /// Performs requests in one transaction, or says of each why not. Whoever leads calls it.
+    package func commit(_ batch: [Request]) { perform(batch, more: { _ in [] }).sync() }
+
+    /// As ``commit(_:)``, and does not sync; while a transaction that will be synced is open, those that came meanwhile
+    /// join it, unless they must be synced earlier than it.
+    /// - Parameter more: Gives them, none to end it.
+    private func perform(_ first: [Request], more: (Store.Syncing) -> [Request]) -> Batch {
+        var batch = Batch(requests: first)
+        do throws(SpoolError) {
+            guard let syncing = Self.strictest(first) else {
+                try perform(first)
+                return batch
+            }
+            (_, batch.unsynced) = try store.commit("committing", syncing) {
+                () throws(SpoolError) in
+                var next = first
+                while !next.isEmpty {
+                    try perform(next)
+                    next = batch.requests.count < Self.mostTogether ? more(syncing) : []
+                    batch.requests += next
+                }
+            }
+        } catch  where batch.requests.count == 1 {
+            batch.requests[0].error = error
         } catch .outcomeUnknown(let path, let doing, let detail) {
             // Nobody may do again what may have happened.
-            for request in batch {
+            for request in batch.requests {
                 request.error = .outcomeUnknown(path: path, doing: doing, detail: detail)
             }
         } catch {
             // One of them spoiled the transaction for all: each gets its own, and its own error.
-            for request in batch { commit([request]) }
+            for request in batch.requests { commit([request]) }
         }
         return batch
     }
 
-    private static func strictest(_ requests: [Request]) -> Store.Syncing {
-        requests.lazy.filter { !$0.isReading }.map(\.syncing).max { $0.rawValue < $1.rawValue }
-            ?? .withTheNext
+    private func perform(_ requests: [Request]) throws(SpoolError) {
+        var rest = requests[...]
+        while let request = rest.first {
+            switch request.wish {
+            case .read(let body), .perform(_, let body):
+                try body(store)
+                rest = rest.dropFirst()
+            case .put:
+                let puts = rest.prefix { if case .put = $0.wish { true } else { false } }
+                try put(puts)
+                rest = rest.dropFirst(puts.count)
+            }
+        }
+    }
+
+    /// What several put, as one batch.
+    private func put(_ requests: ArraySlice<Request>) throws(SpoolError) {
+        var jobs: [NewJob] = []
+        var counts: [Int64] = []
+        var latest = UnixTime(microseconds: 0)
+        for case .put(let some, let now) in requests.lazy.map(\.wish) {
+            if jobs.isEmpty { jobs = some } else { jobs += some }
+            counts.append(Int64(some.count))
+            latest = max(latest, now)
+        }
+        var first = try store.putValid(jobs, now: latest).lowerBound
+        for (request, count) in zip(requests, counts) {
+            request.ids = first...(first + count - 1)
+            first += count
+        }
+    }
+
+    private static func strictest(_ requests: [Request]) -> Store.Syncing? {
+        requests.lazy.compactMap(\.syncing).max { $0.rawValue < $1.rawValue }
     }
 }

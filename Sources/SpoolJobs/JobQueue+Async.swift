@@ -23,10 +23,7 @@ extension JobQueue {
     /// Puts many jobs, all or none.
     @discardableResult
     public func put(contentsOf jobs: [NewJob]) async throws(SpoolError) -> ClosedRange<Int64> {
-        let jobs = try prepared(jobs)
-        return try await store.commits.perform(syncing: .afterwards) { store throws(SpoolError) in
-            try store.put(jobs, now: .now())
-        }
+        try await store.commits.put(prepared(jobs), now: .now())
     }
 
     /// Takes the next job, waiting until one arrives.

@@ -47,10 +47,7 @@ public struct JobQueue: Sendable {
     /// Puts many jobs, all or none; ids are consecutive. Their own queue names are replaced by this queue's.
     @discardableResult
     public func put(contentsOf jobs: [NewJob]) throws(SpoolError) -> ClosedRange<Int64> {
-        let jobs = try prepared(jobs)
-        return try store.commits.perform(syncing: .afterwards) { store throws(SpoolError) in
-            try store.put(jobs, now: .now())
-        }
+        try store.commits.put(prepared(jobs), now: .now())
     }
 
     func newJob(_ body: [UInt8], _ priority: Int) -> NewJob {

@@ -15,6 +15,8 @@ final class Connection {
     private(set) var isLockedOut = false
     /// As ``isLockedOut``, from reading: nobody holds that lock for more than an instant.
     private(set) var isKeptFromReading = false
+    /// A sync of SQLite's has failed: what was written before may never reach the disk.
+    var hasFailedToSync = false
     /// It has read, so that it has the log's index.
     private var isSettled = false
 
@@ -105,16 +107,8 @@ final class Connection {
         isSynced = synced
     }
 
-    /// Syncs the write-ahead log: every commit that was made before is on disk when this returns.
-    /// - Throws: `outcomeUnknown`: the commits can be seen, and may be gone after a power cut.
-    func syncLog(_ doing: String) throws(SpoolError) {
-        var log: UnsafeMutablePointer<sqlite3_file>?
-        sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log)
-        let status = log.flatMap { $0.pointee.pMethods?.pointee.xSync?($0, SQLITE_SYNC_NORMAL) }
-        guard status != SQLITE_OK else { return }
-        throw .outcomeUnknown(
-            path: path, doing: doing, detail: "the disk failed as it was to be synced")
-    }
+    /// Its write-ahead log. Nil before it has read.
+    var log: LogFile? { LogFile(handle) }
 
     /// False inside BEGIN ... COMMIT.
     var isAutocommit: Bool { sqlite3_get_autocommit(handle) != 0 }
@@ -148,6 +142,7 @@ final class Connection {
     func failure(_ doing: String) -> SpoolError {
         let failure = SQLiteFailure(sqlite3_extended_errcode(handle), handle)
         if failure.isLock { isLockedOut = true }
+        if failure.isSync { hasFailedToSync = true }
         if failure.code & 0xff == SQLITE_PROTOCOL { isKeptFromReading = true }
         return failure.error(path, doing: doing)
     }
@@ -191,6 +186,9 @@ struct SQLiteFailure {
 
     /// Somebody holds a lock for too long. SQLite says "locking protocol" after ten seconds of trying to read.
     var isLock: Bool { [SQLITE_BUSY, SQLITE_PROTOCOL].contains(code & 0xff) }
+
+    /// FSYNC or DIR_FSYNC of SQLite's extended codes.
+    var isSync: Bool { [SQLITE_IOERR | (4 << 8), SQLITE_IOERR | (5 << 8)].contains(code) }
 
     func error(_ path: String, doing: String) -> SpoolError {
         switch code & 0xff {

@@ -1,8 +1,9 @@
 // Store.swift - the durable job store: opening it, its transactions, and its checkpoints.
 //
 // Every write is one transaction between the gate and the doorbells: enter the gate, BEGIN IMMEDIATE, move rows and
-// counters, COMMIT (synced: what was acknowledged survives a power cut; claims are not), leave the gate, ring. The
-// verbs are in StorePut, StoreExchange, StoreSettle, StoreOwners, StoreMoves and StoreRead.
+// counters, COMMIT (synced: what was acknowledged survives a power cut; claims are not), leave the gate, ring, and sync
+// what was put. The verbs are in StorePut, StoreExchange, StoreSettle, StoreOwners, StoreMoves and StoreRead; what
+// becomes of the log is in StoreLog.
 
 private import Glibc
 public import SpoolThreads
@@ -25,11 +26,12 @@ public final class Store {
     /// Where its files are.
     public let files: StoreFiles
     let connection: Connection
-    private let gate: Gate?
+    let gate: Gate?
+    let ledger: SyncLedger?
     private let process = getpid()
     private let identity: [UInt64]?
-    private let pages: UnsafeMutablePointer<Int32>
-    private var checkpointer: Connection?
+    let pages: UnsafeMutablePointer<Int32>
+    var checkpointer: Connection?
     /// What a store does to the world besides its file; a simulation has a world of its own.
     package struct Surroundings {
         /// Tells the processes that wait. Nil: through the doorbells beside the file.
@@ -40,7 +42,7 @@ public final class Store {
     package var surroundings = Surroundings()
     private var bells: [Bell: File] = [:]
     private var wanted: Set<Bell> = []
-    private var isWriting = false
+    var isWriting = false
     private var statements = StatementTable()
     var lives: Lives?
     var places: [Place: Int64] = [:]
@@ -50,14 +52,15 @@ public final class Store {
     /// A commit that leaves more pages than this in the WAL is followed by a checkpoint, unless a worker
     /// lives that will see to it: 1 MiB.
     public var checkpointPages: Int32 = 256 { didSet { nextCheckpoint = checkpointPages } }
-    private var nextCheckpoint: Int32 = 256
-    /// Pages that a log may have while a worker lives and is busy: 16 MiB.
-    private static let longestLog: Int32 = 4096
+    var nextCheckpoint: Int32 = 256
 
-    private init(_ files: StoreFiles, _ connection: Connection, _ gate: Gate?) {
+    private init(
+        _ files: StoreFiles, _ connection: Connection, _ gate: Gate?, _ ledger: SyncLedger?
+    ) {
         self.files = files
         self.connection = connection
         self.gate = gate
+        self.ledger = ledger
         pages = .allocate(capacity: 1)
         pages.initialize(to: 0)
         connection.countPages(into: pages)
@@ -131,7 +134,9 @@ public final class Store {
             try Schema.migrate(connection)
         }
         connection.keepWAL()
-        return Store(files, connection, gate)
+        // The connection has opened the log: its descriptor hears of every sync that fails from now on, and the ledger
+        // of those before.
+        return Store(files, connection, gate, try SyncLedger(files.synced))
     }
 
     /// A file on a read-only file system has no writer, so it can be read without the shared memory of the WAL.
@@ -145,7 +150,7 @@ public final class Store {
                 path: files.database,
                 why: "was written by an older spool; any writing command brings it up to date")
         }
-        return Store(files, connection, nil)
+        return Store(files, connection, nil, nil)
     }
 
     /// Whether the file that is open still has its name. One that was removed or replaced can be used, but nobody else
@@ -181,8 +186,8 @@ public final class Store {
         /// With the next that is synced: for what may as well not have happened after a power cut, which ends all
         /// processes. A claim.
         case withTheNext
-        /// Before ``write(_:_:_:)`` returns, when everybody can see it and the next may write: several processes sync
-        /// at once. A put, of which nothing was promised before.
+        /// Before ``write(_:_:_:)`` returns, when everybody can see it and the next may write: one sync serves all
+        /// that committed meanwhile. A put, of which nothing was promised before.
         case afterwards
         /// Before anybody can see it.
         case first
@@ -194,34 +199,44 @@ public final class Store {
     func write<Value>(
         _ doing: String, _ syncing: Syncing = .first, _ body: () throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
-        precondition(process == getpid(), "a store does not cross a fork: open it in the child")
         guard !isWriting else { return try body() }
-        guard let gate else { throw .readOnly(path: files.database) }
+        let (value, unsynced) = try commit(doing, syncing, body)
+        try unsynced?.sync()
+        return value
+    }
+
+    /// As ``write(_:_:_:)``, not inside another one. What is to be synced afterwards is left to the caller, who may do
+    /// it in any thread while the store is used for more.
+    func commit<Value>(
+        _ doing: String, _ syncing: Syncing, _ body: () throws(SpoolError) -> Value
+    ) throws(SpoolError) -> (Value, Unsynced?) {
+        precondition(process == getpid(), "a store does not cross a fork: open it in the child")
+        guard let gate, let ledger else { throw .readOnly(path: files.database) }
         isWriting = true
         defer {
             isWriting = false
             ringAll()
         }
-        let value = try transact(doing, gate, synced: syncing == .first, body)
-        if syncing == .afterwards {
-            ringAll()
-            try connection.syncLog(doing)
-        }
-        return value
+        try gate.enter()
+        defer { gate.leave() }
+        let value = try transact(doing, ledger, synced: syncing == .first, body)
+        let number = syncing == .first ? 0 : ledger.commit()
+        checkpointIfLong()
+        guard syncing == .afterwards else { return (value, nil) }
+        guard let log = connection.log else { throw SyncLedger.failure(files.database, doing) }
+        return (value, Unsynced(number, log, ledger, files.database, doing))
     }
 
     private func transact<Value>(
-        _ doing: String, _ gate: Gate, synced: Bool, _ body: () throws(SpoolError) -> Value
+        _ doing: String, _ ledger: SyncLedger, synced: Bool, _ body: () throws(SpoolError) -> Value
     ) throws(SpoolError) -> Value {
-        try gate.enter()
-        defer { gate.leave() }
         try endTransaction()
+        if ledger.isBroken { try mendLog(ledger) }
         try connection.setSynced(synced)
         try begin(doing)
         do throws(SpoolError) {
             let value = try body()
-            try commit(doing)
-            checkpointIfLong()
+            try commit(doing, ledger, synced)
             return value
         } catch {
             places.removeAll()
@@ -245,7 +260,7 @@ public final class Store {
 
     /// One that could not be undone when it failed (no memory) would swallow the next one, and show its rows
     /// to readers.
-    private func endTransaction() throws(SpoolError) {
+    func endTransaction() throws(SpoolError) {
         guard !connection.isAutocommit else { return }
         try prepared("ROLLBACK").run("undoing a transaction")
     }
@@ -253,9 +268,15 @@ public final class Store {
     /// A COMMIT that failed did not happen for anybody who has the file open. But its pages may stand in the
     /// log, whole: a crash would make them count. A small commit in their place makes it certain that they
     /// never do.
-    private func commit(_ doing: String) throws(SpoolError) {
+    private func commit(
+        _ doing: String, _ ledger: SyncLedger, _ synced: Bool
+    ) throws(SpoolError) {
         do throws(SpoolError) {
-            try statement("COMMIT").run(doing)
+            if synced {
+                try commitSynced(doing, ledger)
+            } else {
+                try statement("COMMIT").run(doing)
+            }
         } catch {
             // Of a full disk SQLite knows that the last page did not fit.
             if case .diskFull = error { throw error }
@@ -264,54 +285,17 @@ public final class Store {
         }
     }
 
+    private func commitSynced(_ doing: String, _ ledger: SyncLedger) throws(SpoolError) {
+        try syncing { () throws(SpoolError) in
+            guard !ledger.isBroken else { throw SyncLedger.failure(files.database, doing) }
+            try statement("COMMIT").run(doing)
+            ledger.commitSynced()
+        }
+    }
+
     private func takeBack() throws(SpoolError) {
         try endTransaction()
-        try restartLog()
-    }
-
-    /// While a worker lives, short logs are left to its quiet moments: a checkpoint takes as long as
-    /// several commits, and a job that was just put would wait for it.
-    private func checkpointIfLong() {
-        guard pages.pointee > nextCheckpoint else { return }
-        if pages.pointee <= Store.longestLog, Lives.isAnybodyAlive(files.live) { return }
-        tidy()
-    }
-
-    /// For owners, in a moment in which nothing is to be done: copies the log into the database.
-    public func tidyLog() throws(SpoolError) {
-        guard pages.pointee > nextCheckpoint, let gate else { return }
-        try gate.enter()
-        defer { gate.leave() }
-        tidy()
-    }
-
-    private func tidy() {
-        pages.pointee = 0
-        // The commit stands: a checkpoint that fails is only put off until the next one.
-        try? checkpoint()
-        if nextCheckpoint == checkpointPages { try? restartLog() }
-    }
-
-    /// Once all of the log was copied, the next write begins it anew. Whoever opens the store while
-    /// nobody else has reads the log up to its end: a write now keeps that short.
-    private func restartLog() throws(SpoolError) {
-        try connection.setSynced(true)
-        try statement("BEGIN IMMEDIATE").run("restarting its log")
-        try statement("UPDATE spool SET log_restarts = log_restarts + 1").run("restarting its log")
-        try statement("COMMIT").run("restarting its log")
-        pages.pointee = 0
-    }
-
-    /// The one checkpoint routine. Another connection holds the write lock meanwhile, so that no commit can race with
-    /// it: see "The WAL Reset Bug", sqlite.org/wal.html. The caller holds the gate.
-    private func checkpoint() throws(SpoolError) {
-        if checkpointer == nil { checkpointer = try Connection(files.database, .existing) }
-        guard let other = checkpointer else { return }
-        try other.execute("BEGIN IMMEDIATE")
-        defer { try? other.execute("ROLLBACK") }  // nothing was written: there is nothing to lose
-        let (log, copied) = try connection.checkpointPassive()
-        // A reader that holds on to an old snapshot stops the copying: try again when there is more to gain.
-        nextCheckpoint = copied == log ? checkpointPages : Int32(clamping: log) + checkpointPages
+        try syncing { () throws(SpoolError) in try restartLog() }
     }
 
     // MARK: - Doorbells

@@ -13,23 +13,28 @@ extension Store {
         var known = NewJob.CheckedNames()
         for job in jobs { try job.validate(&known) }
         return try write("putting jobs", .afterwards) { () throws(SpoolError) in
-            let first = try reserveIDs(jobs.count)
-            let ids = first...(first + Int64(jobs.count) - 1)
-            var tally = Tally()
-            var lane = LaneMemory()
-            let areReady = jobs.allSatisfy { $0.due == nil }
-            for (job, id) in zip(jobs, ids) {
-                let lane = try lane.of(job, self)
-                try insertFacts(job, id, lane, now)
-                let move = Move.put(due: job.due, now: now)
-                if !areReady { try place(move, id, lane: lane, priority: job.priority) }
-                tally.add(1, move.state, in: lane)
-            }
-            if areReady { try placeReady(ids) }
-            try apply(tally)
-            ring(.arrived)
-            return ids
+            try putValid(jobs, now: now)
         }
+    }
+
+    /// As ``put(_:now:)`` inside a transaction, of jobs that were checked.
+    func putValid(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> ClosedRange<Int64> {
+        let first = try reserveIDs(jobs.count)
+        let ids = first...(first + Int64(jobs.count) - 1)
+        var tally = Tally()
+        var lane = LaneMemory()
+        let areReady = jobs.allSatisfy { $0.due == nil }
+        for (job, id) in zip(jobs, ids) {
+            let lane = try lane.of(job, self)
+            try insertFacts(job, id, lane, now)
+            let move = Move.put(due: job.due, now: now)
+            if !areReady { try place(move, id, lane: lane, priority: job.priority) }
+            tally.add(1, move.state, in: lane)
+        }
+        if areReady { try placeReady(ids) }
+        try apply(tally)
+        ring(.arrived)
+        return ids
     }
 
     /// As ``place(_:_:lane:priority:)`` for new jobs that are all ready, in one statement: a fifth of the price.

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum kind { WRITE, SYNC, TRUNCATE, ACKNOWLEDGE };
+enum kind { WRITE, SYNC, LOSE, TRUNCATE, ACKNOWLEDGE };
 struct event {
     enum kind kind;
     int file;                // 0 the database, 1 its log
@@ -98,7 +98,10 @@ static int shim_truncate(sqlite3_file *p, sqlite3_int64 size) {
 }
 static int shim_sync(sqlite3_file *p, int flags) {
     int status = fails(FAULT_DISK_SYNC);
-    if (status) return status;
+    if (status) {
+        remember(LOSE, ((struct shim *)p)->file, 0, 0, NULL);
+        return status;
+    }
     status = CALL(p, xSync, flags);
     if (forgetful && ((struct shim *)p)->file == 1) return status;
     if (status == SQLITE_OK) remember(SYNC, ((struct shim *)p)->file, 0, 0, NULL);
@@ -240,11 +243,12 @@ long fault_disk_each_cut(
         if (event->kind == ACKNOWLEDGE) {
             puts = event->offset;
             done = event->count;
-        } else if (event->kind == SYNC) {
+        } else if (event->kind == SYNC || event->kind == LOSE) {
+            // After a sync that failed the system counts the pages as written: no later one writes them.
             size_t left = 0;
             for (size_t j = 0; j < count; j++) {
-                if (events[pending[j]].file == event->file) apply(&begun[event->file], &events[pending[j]]);
-                else pending[left++] = pending[j];
+                if (events[pending[j]].file != event->file) pending[left++] = pending[j];
+                else if (event->kind == SYNC) apply(&begun[event->file], &events[pending[j]]);
             }
             count = left;
         } else {

@@ -14,7 +14,7 @@ final class Cast {
     private let careless: Guest
     private let reader: Guest
     private let stage: Stage
-    private let gate: Int32
+    private let locks: [Int32]
     private(set) var put = 0
     private(set) var claimed: [Int64] = []
     private(set) var problems: [String] = []
@@ -29,7 +29,9 @@ final class Cast {
         guest = try Guest(stage.path, checkpoints: false)
         careless = try Guest(stage.path, checkpoints: true)
         reader = try Guest(stage.path, checkpoints: false)
-        gate = open(other.files.gate, O_RDWR | O_CLOEXEC)
+        locks = [stage.path + "-spool/gate", stage.path + "-spool/synced"].map { (path: String) in
+            open(path, O_RDWR | O_CLOEXEC)
+        }
         for store in [leader, other] {
             store.checkpointPages = .max
             _ = try store.counts(queue: nil)
@@ -37,7 +39,7 @@ final class Cast {
         for guest in [guest, careless, reader] { guest.run("SELECT count(*) FROM job") }
     }
 
-    deinit { close(gate) }
+    deinit { for lock in locks { close(lock) } }
 
     /// What one of them does.
     enum Deed: String, CaseIterable {
@@ -58,13 +60,15 @@ final class Cast {
         try perform(deed, leader)
     }
 
-    /// A deed of another one, now. Whoever would wait for the gate comes later: that is what a gate is for.
+    /// A deed of another one, now. Whoever would wait for the gate, or for another's sync, comes later.
     func interrupt(_ deed: Deed) {
         switch deed {
         case .guestPut, .carelessPut, .readerBegins, .readerEnds, .copyLog: break
         default:
-            guard flock(gate, LOCK_EX | LOCK_NB) == 0 else { return }
-            flock(gate, LOCK_UN)
+            for lock in locks {
+                guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { return }
+                flock(lock, LOCK_UN)
+            }
         }
         do {
             try perform(deed, other)

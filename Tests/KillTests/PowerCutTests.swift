@@ -7,7 +7,8 @@ import Testing
 @Suite("A power cut", .timeLimit(.minutes(30))) struct PowerCutTests {
     let seed = Rounds.seed
 
-    func cut(_ more: String...) throws -> (status: Int32, said: String) {
+    func cut(_ more: String..., seed: UInt64? = nil) throws -> (status: Int32, said: String) {
+        let seed = seed ?? self.seed
         let scratch = try Scratch(inMemory: true)
         let rig = try Program(
             "PowerCutRig",
@@ -25,6 +26,21 @@ import Testing
         #expect(
             said.contains(
                 " power cuts, 0 lost acknowledged puts, 0 lost acknowledged ends, 0 unsound files"))
+    }
+
+    @Test(
+        "P, D1, D2, D3: loses nothing either after a sync that failed, whose pages the system forgets"
+    )
+    func failedSyncs() throws {
+        let (status, said) = try cut("failing")
+        #expect(status == 0, "\(said)")
+        #expect(said.contains(" 0 lost acknowledged puts, 0 lost acknowledged ends, 0 unsound"))
+    }
+
+    @Test("P: the rig notices when it is forgotten that a sync has failed")
+    func rigBitesForgetting() throws {
+        let (status, said) = try cut("careless", seed: 1)
+        #expect(status == 1, "\(said)")
     }
 
     @Test("P: the rig notices when the log is not synced before a put is acknowledged")

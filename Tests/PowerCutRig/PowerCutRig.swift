@@ -1,11 +1,13 @@
 // PowerCutRig.swift - rig P: cuts the power at every instant, and looks for what was acknowledged.
 //
-//     PowerCutRig DIRECTORY ROUNDS IMAGES SEED [forget]
+//     PowerCutRig DIRECTORY ROUNDS IMAGES SEED [forget|failing|careless]
 //
 // Puts, claims and finishes jobs on a disk that remembers; then, for every prefix of its writes, rebuilds what a disk
 // may hold after a power cut there and opens that. Every job whose put was acknowledged must be there, every job whose
 // end was acknowledged must have ended, and the file must be sound. Prints counts; exit status 1 if something was lost.
-// With "forget" the log is never synced, as with synchronous=NORMAL: a rig that never went red proves nothing.
+// With "forget" the log is never synced, as with synchronous=NORMAL: a rig that never went red proves nothing. With
+// "failing" a sync fails in every second round, and what it should have written never reaches the disk; with "careless"
+// somebody forgets besides that it failed.
 
 private import CFaultDisk
 private import Glibc
@@ -25,8 +27,13 @@ struct PowerCutRig {
         let path = words[1] + "/jobs.db"
         _ = try Store.open(path, .create).put([job(0)], now: noon)
         guard fault_disk_begin(path) == 0 else { throw SpoolError.usage("no disk to break") }
-        if words.dropFirst(5).first == "forget" { fault_disk_forget_log_syncs() }
-        try work(path, rounds, seed)
+        let way = words.dropFirst(5).first
+        if way == "forget" { fault_disk_forget_log_syncs() }
+        if way == "failing" || way == "careless" {
+            try workFailing(path, rounds, seed, isCareless: way == "careless")
+        } else {
+            try work(path, rounds, seed)
+        }
         fault_disk_end()
         let verdict = Verdicts(words[1] + "/cut.db")
         let cuts = fault_disk_each_cut(
@@ -71,6 +78,64 @@ struct PowerCutRig {
             }
             try store.tidyLog()
         }
+    }
+}
+
+extension PowerCutRig {
+    /// As ``work(_:_:_:)``, and in every second round one of the first syncs fails.
+    static func workFailing(
+        _ path: String, _ rounds: Int, _ seed: UInt64, isCareless: Bool
+    ) throws {
+        let store = try Store.open(path, .existing)
+        store.checkpointPages = 24
+        let owner = try store.register(name: "rig", consumers: 1, queues: "", now: noon)
+        var outcomes: [Outcome] = []
+        var (puts, done) = (Int64(1), Int64(0))
+        for round in 0..<rounds {
+            let luck = seed &+ UInt64(round) &* 2_654_435_761
+            let failing = Int32(FAULT_DISK_SYNC)
+            if round % 2 == 1 { fault_disk_fail(failing, Int32(luck % 4), 1, failedSync) }
+            if let ids = try tolerate({ try store.put([job(Int(luck % 3000))], now: noon) }) {
+                puts = ids.upperBound
+                fault_disk_acknowledge(puts, done)
+            }
+            let exchange = try tolerate {
+                try store.exchange(
+                    owner: owner, settle: outcomes, take: 2, from: Selection(), now: noon
+                ) { 0 }
+            }
+            if let exchange {
+                done += Int64(outcomes.count)
+                fault_disk_acknowledge(puts, done)
+                outcomes = exchange.claimed.map {
+                    Outcome($0.claim, .done, SpoolJobs.Run(started: noon, ended: noon))
+                }
+            }
+            try store.tidyLog()
+            fault_disk_heal()
+            if isCareless { forgetFailures(path + "-spool/synced") }
+        }
+    }
+
+    /// SQLITE_IOERR_FSYNC.
+    private static let failedSync: Int32 = 10 | (4 << 8)
+
+    /// Nil: it was refused, or nobody knows.
+    private static func tolerate<Value>(_ body: () throws -> Value) throws -> Value? {
+        do {
+            return try body()
+        } catch SpoolError.inputOutput, SpoolError.outcomeUnknown {
+            return nil
+        }
+    }
+
+    /// The eighth word counts failures, the ninth those that were mended (SyncLedger.swift).
+    private static func forgetFailures(_ path: String) {
+        let file = open(path, O_RDWR)
+        defer { close(file) }
+        var failures: UInt64 = 0
+        pread(file, &failures, 8, 7 * 8)
+        pwrite(file, &failures, 8, 8 * 8)
     }
 }
 

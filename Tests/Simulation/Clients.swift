@@ -278,24 +278,20 @@ final class Clients {
         let now = world.wall
         let puts = (0..<2).map { _ in newJob(&luck) }
         let wanted = asked([], take: 1)
-        var ids: [ClosedRange<Int64>?] = [nil, nil]
         var taken: Exchange?
-        var requests = puts.enumerated().map { index, job in
-            GroupCommit.Request(false, resume: nil) { store throws(SpoolError) in
-                ids[index] = try store.put([job.0], now: now)
-            }
-        }
+        var requests = puts.map { job in GroupCommit.Request(.put([job.0], now: now)) }
         requests.append(
-            GroupCommit.Request(false, resume: nil) { store throws(SpoolError) in
-                taken = try store.exchange(
-                    owner: wanted.owner, settle: [], take: 1, from: wanted.selection, now: now
-                ) { 0 }
-            })
+            GroupCommit.Request(
+                .perform(.first) { store throws(SpoolError) in
+                    taken = try store.exchange(
+                        owner: wanted.owner, settle: [], take: 1, from: wanted.selection, now: now
+                    ) { 0 }
+                }))
         let begun = world.judge.chronicle.tick()
         try world.failing(fault) { GroupCommit(store).commit(requests) }
         for (index, job) in puts.enumerated() {
             let (next, made) = world.judge.afterPut([job.0], [job.1], now)
-            guard requests[index].error == nil, let ids = ids[index] else {
+            guard requests[index].error == nil, let ids = requests[index].ids else {
                 for job in made { world.judge.chronicle.note(.put, job, begun: begun, .fail) }
                 continue
             }

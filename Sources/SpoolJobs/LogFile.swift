@@ -1,0 +1,41 @@
+// LogFile.swift - the write-ahead log below SQLite: syncing it beside a transaction, and writing it again.
+
+private import CSQLite
+
+/// The write-ahead log of a connection that is open, and has read.
+// SQLite's own handle. Its xSync only hands a descriptor to fsync(2), so it may run beside other calls.
+struct LogFile: @unchecked Sendable {
+    private let handle: UnsafeMutablePointer<sqlite3_file>
+
+    init?(_ connection: OpaquePointer) {
+        var log: UnsafeMutablePointer<sqlite3_file>?
+        sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log)
+        guard let log, log.pointee.pMethods != nil else { return nil }
+        handle = log
+    }
+
+    /// Syncs it: what was written to it before is on disk then. False: the disk failed. From any thread.
+    func sync() -> Bool {
+        handle.pointee.pMethods?.pointee.xSync?(handle, SQLITE_SYNC_NORMAL) == SQLITE_OK
+    }
+
+    /// Writes it again as it stands, and syncs it. After a sync that failed the system counts its pages as written,
+    /// though they are not, and the next sync would say that all is well. The caller holds the write lock.
+    func writeAgain() -> Bool {
+        guard let methods = handle.pointee.pMethods?.pointee, let sizeOf = methods.xFileSize,
+            let read = methods.xRead, let write = methods.xWrite
+        else { return false }
+        var size: Int64 = 0
+        guard sizeOf(handle, &size) == SQLITE_OK else { return false }
+        let isWritten = withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 8) { buffer in
+            for offset in stride(from: 0, to: size, by: buffer.count) {
+                let count = Int32(min(size - offset, Int64(buffer.count)))
+                guard read(handle, buffer.baseAddress, count, offset) == SQLITE_OK,
+                    write(handle, buffer.baseAddress, count, offset) == SQLITE_OK
+                else { return false }
+            }
+            return true
+        }
+        return isWritten && sync()
+    }
+}

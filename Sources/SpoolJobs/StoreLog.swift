@@ -1,0 +1,109 @@
+// StoreLog.swift - what becomes of the write-ahead log: it is synced, kept short, written again when a sync failed.
+
+public import SpoolThreads
+
+/// A commit that everybody can see, and that is not on disk yet.
+struct Unsynced: Sendable {
+    private let number: UInt64
+    private let log: LogFile
+    private let ledger: SyncLedger
+    private let path: String
+    private let doing: String
+
+    init(
+        _ number: UInt64, _ log: LogFile, _ ledger: SyncLedger, _ path: String, _ doing: String
+    ) {
+        (self.number, self.log, self.ledger) = (number, log, ledger)
+        (self.path, self.doing) = (path, doing)
+    }
+
+    /// Returns when it is on disk. From any thread, while its store is open.
+    /// - Throws: `outcomeUnknown`: it can be seen, and may be gone after a power cut.
+    func sync() throws(SpoolError) {
+        guard !ledger.sync(upTo: number, log) else { return }
+        throw .outcomeUnknown(
+            path: path, doing: doing, detail: "the disk failed as it was to be synced")
+    }
+}
+
+extension Store {
+    /// Pages that a log may have while a worker lives and is busy: 16 MiB.
+    private static let longestLog: Int32 = 4096
+
+    /// Runs something in which SQLite syncs the log. Whoever else writes, or says that something is on disk, must
+    /// know when that failed.
+    func syncing(_ body: () throws(SpoolError) -> Void) throws(SpoolError) {
+        guard let ledger else { throw .readOnly(path: files.database) }
+        try ledger.alone { () throws(SpoolError) in
+            defer {
+                if connection.hasFailedToSync { ledger.fail() }
+                connection.hasFailedToSync = false
+            }
+            try body()
+        }
+    }
+
+    /// Writes the log again after a sync of it has failed. The caller holds the gate.
+    /// - Throws: `inputOutput` when the disk fails still; nothing can be written then.
+    func mendLog(_ ledger: SyncLedger) throws(SpoolError) {
+        try statement("BEGIN IMMEDIATE").run("writing its log again")
+        defer { try? endTransaction() }  // nothing was written: there is nothing to lose
+        guard let log = connection.log else {
+            throw SyncLedger.failure(files.database, "writing its log again")
+        }
+        try ledger.mend(files.database, log)
+    }
+
+    /// While a worker lives, short logs are left to its quiet moments: a checkpoint takes as long as
+    /// several commits, and a job that was just put would wait for it.
+    func checkpointIfLong() {
+        guard pages.pointee > nextCheckpoint else { return }
+        if pages.pointee <= Store.longestLog, Lives.isAnybodyAlive(files.live) { return }
+        tidy()
+    }
+
+    /// For owners, in a moment in which nothing is to be done: copies the log into the database.
+    public func tidyLog() throws(SpoolError) {
+        guard pages.pointee > nextCheckpoint, let gate else { return }
+        try gate.enter()
+        isWriting = true
+        defer {
+            isWriting = false
+            gate.leave()
+        }
+        tidy()
+    }
+
+    private func tidy() {
+        pages.pointee = 0
+        // The commit stands: a checkpoint that fails is only put off until the next one. Of a log that is not on disk
+        // none may be made: a power cut in it would leave the database with a part of what the log held.
+        try? syncing { () throws(SpoolError) in
+            guard let ledger, !ledger.isBroken else { return }
+            try checkpoint()
+            if nextCheckpoint == checkpointPages { try restartLog() }
+        }
+    }
+
+    /// Once all of the log was copied, the next write begins it anew. Whoever opens the store while
+    /// nobody else has reads the log up to its end: a write now keeps that short.
+    func restartLog() throws(SpoolError) {
+        try connection.setSynced(true)
+        try statement("BEGIN IMMEDIATE").run("restarting its log")
+        try statement("UPDATE spool SET log_restarts = log_restarts + 1").run("restarting its log")
+        try statement("COMMIT").run("restarting its log")
+        pages.pointee = 0
+    }
+
+    /// The one checkpoint routine. Another connection holds the write lock meanwhile, so that no commit can race with
+    /// it: see "The WAL Reset Bug", sqlite.org/wal.html. The caller holds the gate.
+    private func checkpoint() throws(SpoolError) {
+        if checkpointer == nil { checkpointer = try Connection(files.database, .existing) }
+        guard let other = checkpointer else { return }
+        try other.execute("BEGIN IMMEDIATE")
+        defer { try? other.execute("ROLLBACK") }  // nothing was written: there is nothing to lose
+        let (log, copied) = try connection.checkpointPassive()
+        // A reader that holds on to an old snapshot stops the copying: try again when there is more to gain.
+        nextCheckpoint = copied == log ? checkpointPages : Int32(clamping: log) + checkpointPages
+    }
+}
