@@ -81,11 +81,24 @@ extension Store {
             let job = try statement("DELETE FROM job WHERE id = ?1")
             job.bind(1, id)
             try job.run()
+            try retireID(id)
         }
         for (id, attempt) in logs {
             Path.remove(files.log(id, attempt: attempt))
             Path.remove(files.logIndex(id, attempt: attempt))
         }
+    }
+
+    /// The greatest id would be given again when its job is gone.
+    private func retireID(_ id: Int64) throws(SpoolError) {
+        let raise = try statement(
+            """
+            UPDATE spool SET next_job = ?2
+            WHERE next_job <= ?1 AND ?1 > (SELECT coalesce(max(id), 0) FROM job)
+            """)
+        raise.bind(1, id)
+        raise.bind(2, id == .max ? id : id + 1)
+        try raise.run()
     }
 
     private func moveByHand(

@@ -19,8 +19,7 @@ extension Store {
 
     /// As ``put(_:now:)`` inside a transaction, of jobs that were checked.
     func putValid(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> ClosedRange<Int64> {
-        let first = try reserveIDs(jobs.count)
-        let ids = first...(first + Int64(jobs.count) - 1)
+        let ids = try nextIDs(jobs.count)
         var tally = Tally()
         var lane = LaneMemory()
         let areReady = jobs.allSatisfy { $0.due == nil }
@@ -48,15 +47,20 @@ extension Store {
         try insert.run("putting jobs")
     }
 
-    private func reserveIDs(_ count: Int) throws(SpoolError) -> Int64 {
-        let statement = try statement(
-            "UPDATE spool SET next_job = next_job + ?1 RETURNING next_job")
-        statement.bind(1, count)
-        guard try statement.step("putting jobs") else {
+    /// The next ids: above all that there are, and all that there ever were.
+    private func nextIDs(_ count: Int) throws(SpoolError) -> ClosedRange<Int64> {
+        let select = try statement(
+            "SELECT max(next_job, 1 + coalesce((SELECT max(id) FROM job), 0)) FROM spool")
+        defer { select.reset() }
+        guard try select.step("putting jobs") else {
             throw .storeCorrupt(path: files.database, detail: "the table spool is empty")
         }
-        defer { statement.reset() }
-        return statement.int(0) - Int64(count)
+        let first = select.int(0)
+        let (end, isTooMany) = first.addingReportingOverflow(Int64(count))
+        guard !isTooMany else {
+            throw .storeCorrupt(path: files.database, detail: "no id is left above \(first)")
+        }
+        return first...(end - 1)
     }
 
     private func insertFacts(

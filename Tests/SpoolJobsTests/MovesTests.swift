@@ -89,6 +89,34 @@ import Testing
         #expect(try scratch.shell("SELECT count(*) FROM cancellation") == "0")
     }
 
+    @Test(
+        "an id is never given twice, though the newest job is removed, here and in the sqlite3 shell",
+        arguments: [true, false])
+    func newestRemoved(_ inShell: Bool) throws {
+        let store = try scratch.store()
+        func putOne() throws -> Int64 {
+            guard inShell else { return try store.put([.command("x")], now: noon).lowerBound }
+            let said = try scratch.shell(
+                "INSERT INTO jobs(command) VALUES ('x'); SELECT max(id) FROM job")
+            return try #require(Int64(said))
+        }
+        func remove(_ id: Int64) throws {
+            if inShell {
+                try scratch.shell("DELETE FROM jobs WHERE id = \(id)")
+            } else {
+                try store.remove([id])
+            }
+        }
+        #expect(try [putOne(), putOne(), putOne()] == [1, 2, 3])
+        try remove(1)
+        try remove(3)
+        #expect(try putOne() == 4)
+        try remove(4)
+        try remove(2)
+        #expect(try putOne() == 5)
+        #expect(try store.check() == [])
+    }
+
     @Test("rm removes a job for good, but never one that runs")
     func remove() throws {
         let store = try oneOfEach()

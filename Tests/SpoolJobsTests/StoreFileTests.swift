@@ -109,19 +109,37 @@ import Testing
     func migration() throws {
         let store = try scratch.store()
         try store.put([.command("true")], now: noon)
-        let good = Migration(number: 2, sql: "CREATE TABLE extra(a)")
-        let bad = Migration(number: 3, sql: "CREATE TABLE more(a); SELECT nonsense FROM nowhere")
+        let last = Migration.all.count
+        let good = Migration(number: last + 1, sql: "CREATE TABLE extra(a)")
+        let bad = Migration(
+            number: last + 2, sql: "CREATE TABLE more(a); SELECT nonsense FROM nowhere")
         #expect(throws: SpoolError.self) {
             try Schema.migrate(store.connection, Migration.all + [good, bad])
         }
         #expect(
             try scratch.shell(
                 "PRAGMA user_version; SELECT count(*) FROM sqlite_schema WHERE name = 'extra'")
-                == "1\n0")
+                == "\(last)\n0")
         try Schema.migrate(store.connection, Migration.all + [good])
-        #expect(try scratch.shell("PRAGMA user_version; SELECT count(*) FROM extra") == "2\n0")
-        let copy = try Store.open(scratch.path + ".schema-1", .readOnly)
+        #expect(
+            try scratch.shell("PRAGMA user_version; SELECT count(*) FROM extra") == "\(last + 1)\n0"
+        )
+        let copy = try Store.open(scratch.path + ".schema-\(last)", .readOnly)
         #expect(try copy.newestJob() == 1)
+    }
+
+    @Test("P7: of the first version is brought up to date, and goes on with its ids")
+    func firstVersion() throws {
+        let files = StoreFiles(scratch.path)
+        try FileManager.default.createDirectory(
+            atPath: files.directory, withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700])
+        try Schema.create(files, Array(Migration.all.prefix(1)))
+        try scratch.shell("INSERT INTO jobs(command) VALUES ('a'), ('b'), ('c')")
+        try scratch.shell("DELETE FROM jobs WHERE id = 3")
+        let store = try scratch.store()
+        #expect(try store.put([.command("true")], now: noon) == 4...4)
+        #expect(try scratch.shell("PRAGMA user_version") == "\(Migration.all.count)")
     }
 
     @Test("is refused when it is a directory, or has a second name")
@@ -200,10 +218,10 @@ import Testing
     @Test("D7: every connection leaves checkpoints to the one routine that cannot race")
     func checkpoints() throws {
         let store = try scratch.store()
+        #expect(try Schema.value("PRAGMA synchronous", store.connection) == 3)
         store.checkpointPages = 8
         for _ in 0..<200 { try store.put([.command("true")], now: noon) }
         #expect(try Schema.value("PRAGMA wal_autocheckpoint", store.connection) == 0)
-        #expect(try Schema.value("PRAGMA synchronous", store.connection) == 3)
         let log = try FileManager.default.attributesOfItem(atPath: scratch.path + "-wal")[.size]
         #expect(try #require(log as? Int) < 1 << 20)
         #expect(try store.check() == [])
