@@ -46,6 +46,8 @@ public final class Store {
     private var statements = StatementTable()
     var lives: Lives?
     var places: [Place: Int64] = [:]
+    /// A put mostly goes where the one before went.
+    var lastLane: (queue: String, kind: String, id: Int64)?
     /// The rows in `running` of what was claimed here and is not settled yet: they are not read again.
     var claims: [Int64: Held] = [:]
 
@@ -240,6 +242,7 @@ public final class Store {
             return value
         } catch {
             places.removeAll()
+            lastLane = nil
             wanted.removeAll(keepingCapacity: true)
             // One that cannot be undone now is undone before the next one begins. The first error says more.
             try? endTransaction()

@@ -21,10 +21,9 @@ extension Store {
     func putValid(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> ClosedRange<Int64> {
         let ids = try nextIDs(jobs.count)
         var tally = Tally()
-        var lane = LaneMemory()
         let areReady = jobs.allSatisfy { $0.due == nil }
         for (job, id) in zip(jobs, ids) {
-            let lane = try lane.of(job, self)
+            let lane = try laneID(queue: job.queue, kind: job.work.kind ?? "")
             try insertFacts(job, id, lane, now)
             let move = Move.put(due: job.due, now: now)
             if !areReady { try place(move, id, lane: lane, priority: job.priority) }
@@ -121,12 +120,18 @@ extension Store {
     }
 
     func apply(_ tally: Tally) throws(SpoolError) {
-        let update = try statement(
-            """
-            UPDATE lane SET ready = ready + ?2, scheduled = scheduled + ?3, retrying = retrying + ?4,
-              running = running + ?5, done = done + ?6, dead = dead + ?7, cancelled = cancelled + ?8 WHERE id = ?1
-            """)
         for (lane, change) in tally.changes where change != Counts() {
+            var others = change
+            others.ready = 0
+            if others == Counts() {
+                try apply(ready: change.ready, to: lane)
+                continue
+            }
+            let update = try statement(
+                """
+                UPDATE lane SET ready = ready + ?2, scheduled = scheduled + ?3, retrying = retrying + ?4,
+                  running = running + ?5, done = done + ?6, dead = dead + ?7, cancelled = cancelled + ?8 WHERE id = ?1
+                """)
             update.bind(1, lane)
             update.bind(2, change.ready)
             update.bind(3, change.scheduled)
@@ -139,11 +144,26 @@ extension Store {
         }
     }
 
+    /// What a put changes, with fewer columns to be looked at.
+    private func apply(ready change: Int, to lane: Int64) throws(SpoolError) {
+        let update = try statement("UPDATE lane SET ready = ready + ?2 WHERE id = ?1")
+        update.bind(1, lane)
+        update.bind(2, change)
+        try update.run("counting jobs")
+    }
+
     // MARK: - Lanes and places
 
-    /// The lane of a queue and kind, made at its first job.
+    /// The lane of a queue and kind, made at its first job. The last one is remembered while the store is open.
     func laneID(queue: String, kind: String) throws(SpoolError) -> Int64 {
-        if let known = try findLane(queue, kind) { return known }
+        if let last = lastLane, last.queue == queue, last.kind == kind { return last.id }
+        let known = try findLane(queue, kind)
+        let id = if let known { known } else { try makeLane(queue, kind) }
+        lastLane = (queue, kind, id)
+        return id
+    }
+
+    private func makeLane(_ queue: String, _ kind: String) throws(SpoolError) -> Int64 {
         let queues = try statement("INSERT OR IGNORE INTO queue(name) VALUES (?1)")
         queues.bind(1, queue)
         try queues.run()
@@ -203,21 +223,6 @@ extension Store {
         variables.withUnsafeBytes { insert.bindBlob(2, $0) }
         defer { insert.reset() }
         return try insert.step() ? insert.int(0) : 0
-    }
-}
-
-/// Remembers the lane of the job before: a bulk put mostly stays in one.
-private struct LaneMemory {
-    private var queue = ""
-    private var kind = ""
-    private var lane: Int64?
-
-    mutating func of(_ job: NewJob, _ store: Store) throws(SpoolError) -> Int64 {
-        let wanted = job.work.kind ?? ""
-        if let lane, job.queue == queue, wanted == kind { return lane }
-        let found = try store.laneID(queue: job.queue, kind: wanted)
-        (queue, kind, lane) = (job.queue, wanted, found)
-        return found
     }
 }
 

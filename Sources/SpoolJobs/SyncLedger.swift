@@ -32,6 +32,8 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
         static let mended = 8
         /// An event count, half a word: the syncs that ended.
         static let ended = 9
+        /// 1: somebody may sleep until the next one ends.
+        static let awaited = 10
     }
     /// Whoever syncs may die and ring for nobody.
     private static let patience = Duration.milliseconds(5)
@@ -90,6 +92,10 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
         return EventCount(word.assumingMemoryBound(to: Atomic<UInt32>.self), reach: .sharedMemory)
     }
 
+    private func isAwaited() -> Bool {
+        words[Word.awaited].exchange(0, ordering: .sequentiallyConsistent) != 0
+    }
+
     private func word(_ index: Int) -> UInt64 {
         words[index].load(ordering: .sequentiallyConsistent)
     }
@@ -120,13 +126,16 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
                 let seen = ended.read()
                 if word(Word.synced) >= commit { return true }
                 if flock(file.descriptor, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK {
+                    set(Word.awaited, 1)
                     ended.wait(after: seen, until: Deadline(after: SyncLedger.patience))
                     continue
                 }
                 // Without the lock, if the system has none left, the sync only serves nobody else.
                 defer {
                     flock(file.descriptor, LOCK_UN)
-                    ended.advance()
+                    ended.advance(waking: 0)
+                    // Who said so later finds that the count has moved.
+                    if isAwaited() { ended.advance() }
                 }
                 return word(Word.synced) >= commit || sync(log)
             }
