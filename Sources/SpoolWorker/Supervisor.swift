@@ -113,6 +113,8 @@ public final class Supervisor {
             try turn()
             if isOver { break }
             try flush()
+            // What comes meanwhile is heard together.
+            Pause.until(state.pacedUntil)
             let wake = min(state.wakeTime(.now()), bellAt)
             try selector.select(until: wake) { (key, _) throws(SpoolError) in try hear(key) }
             if bellAt.isPast { answerBell() }

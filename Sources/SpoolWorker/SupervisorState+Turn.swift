@@ -109,9 +109,12 @@ extension SupervisorState {
         if dueAt <= now { isDry = false }
         let room = room(now)
         let isHungry = isHungry(now)
-        let wantsMore = room > 0 && !isDry && isHungry
-        let mustSettle = !unsettled.isEmpty && (isDry || isHungry || !isWorking || settleBy <= now)
+        let wantsMore = room > 0 && isHungry && mayFind(now)
+        let isFree = isHungry || (isDry && !hasRung)
+        let mustSettle =
+            !unsettled.isEmpty && (!isWorking || settleBy <= now || (isFree && !isPaced(now)))
         guard isTick || lookAt <= now || wantsMore || mustSettle else { return nil }
+        if pacedUntil + Self.flowGap < now { flow = 0 }
         return .exchange(settle: unsettled, take: room, recover: isTick)
     }
 
@@ -147,6 +150,7 @@ extension SupervisorState {
         if !unsettled.isEmpty { wake = min(wake, settleBy) }
         // Room alone is no reason to wake: a consumer that has enough to do takes no more yet.
         if room(now) > 0, isHungry(now) { wake = min(wake, dueAt) }
+        if isPaced(now) { wake = min(wake, pacedUntil) }
         wake = max(wake, notBefore)
         switch phase {
         case .draining(let until), .stopping(let until): wake = min(wake, until)

@@ -18,11 +18,13 @@ package struct SupervisorState {
         package var idleExit: Duration?
         package var grace: Duration
         package var killAfter: Duration
+        /// After so many exchanges in a row that came soon, and took all there was, jobs flow: the next ones are paced.
+        package var flowing: Int
 
         package init(
             consumers: Int, maxJobs: Int? = nil, untilEmpty: Bool = false,
             idleExit: Duration? = nil, grace: Duration = .seconds(25),
-            killAfter: Duration = .seconds(10)
+            killAfter: Duration = .seconds(10), flowing: Int = 4
         ) {
             self.consumers = consumers
             self.maxJobs = maxJobs
@@ -30,6 +32,7 @@ package struct SupervisorState {
             self.idleExit = idleExit
             self.grace = grace
             self.killAfter = killAfter
+            self.flowing = flowing
         }
     }
 
@@ -111,8 +114,14 @@ package struct SupervisorState {
     package var unsettled: [Outcome] = []
     var settleBy = Deadline.never
     var taken = 0
-    /// The last look left nothing to take, and nothing has rung since.
+    /// The last look left nothing to take, and nothing was given back since.
     var isDry = false
+    /// Somebody has changed the store since the last look.
+    var hasRung = false
+    /// Exchanges in a row that came soon, and took all there was. See Settings.flowing.
+    var flow = 0
+    /// While jobs flow: until then the store is left alone, and no news is worth a wake-up.
+    package var pacedUntil: Deadline
     var isEmpty = false
     var lookAt: Deadline
     var tickAt: Deadline
@@ -137,6 +146,7 @@ package struct SupervisorState {
         earlyUntil = now + Self.early
         idleSince = now
         notBefore = now
+        pacedUntil = now
     }
 
     /// Claims in consumers' hands.
@@ -155,7 +165,7 @@ package struct SupervisorState {
             }
         case .outcomes(let slot, let outcomes): receive(outcomes, from: slot, now)
         case .rang:
-            isDry = false
+            hasRung = true
             suspect = .never
             lookAt = min(lookAt, now + Self.gathering)
         case .exchanged(let look): return accept(look, now)
@@ -236,9 +246,11 @@ package struct SupervisorState {
         isEmpty = look.isEmpty
         limits.merge(look.limits) { $1 }
         taken += look.claims.count
-        let wasDry = isDry
+        let isUnexpected = isDry && !hasRung
         isDry = look.isDry
-        if wasDry, !look.claims.isEmpty, look.recovered == 0, dueAt > now, suspect == .never {
+        hasRung = false
+        follow(look, now)
+        if isUnexpected, !look.claims.isEmpty, look.recovered == 0, dueAt > now, suspect == .never {
             suspect = now + Self.bellDelay
         }
         dueAt = look.dueIn.map { now + max($0, .milliseconds(1)) } ?? .never
@@ -260,6 +272,7 @@ package struct SupervisorState {
 
     private mutating func postpone(_ now: Deadline) {
         exchangeFailures += 1
+        endFlow(now)
         notBefore = now + .milliseconds(min(1000, 20 << min(exchangeFailures, 6)))
         // The worker is going and cannot write: its lock goes with it, and the jobs run again elsewhere.
         if isStopping { unsettled = [] }

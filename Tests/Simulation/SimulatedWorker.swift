@@ -42,7 +42,8 @@ final class SimulatedWorker {
         self.world = world
         self.number = number
         settings = SupervisorState.Settings(
-            consumers: consumers, grace: .seconds(2), killAfter: .seconds(1))
+            consumers: consumers, grace: .seconds(2), killAfter: .seconds(1),
+            flowing: 1 + 3 * world.dice.below(2, .choice, number, 1))
         selection =
             takingAll ? Selection(kinds: .some(["typed"])) : Self.selection(world.dice, number)
         let store = try world.openStore()
@@ -96,6 +97,7 @@ final class SimulatedWorker {
         wakeAt = .max
         turns += 1
         if frozenUntil > world.now { return schedule(frozenUntil - world.now) }
+        guard try !isInPause() else { return }
         do {
             while isAlive, !inbox.isEmpty { try take(inbox.removeFirst()) }
             try turn()
@@ -111,6 +113,17 @@ final class SimulatedWorker {
         sleepless = wake <= clock ? sleepless + 1 : 0
         guard sleepless < 10 else { throw Violation("R9: worker \(number) turns and never sleeps") }
         schedule(Int64(clamping: wake.nanoseconds) - Int64(clamping: clock.nanoseconds))
+    }
+
+    /// While jobs flow it hears nothing for a moment.
+    private func isInPause() throws -> Bool {
+        guard let left = state.pacedUntil.remaining(at: clock), left > .zero else { return false }
+        guard left < .milliseconds(10) else {
+            throw Violation("R8: worker \(number) pauses for \(left)")
+        }
+        world.say("worker \(number) pauses")
+        schedule(left.nanoseconds)
+        return true
     }
 
     private func take(_ event: SupervisorState.Event) throws {

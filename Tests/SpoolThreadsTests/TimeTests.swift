@@ -40,6 +40,14 @@ import Testing
         #expect(Deadline(nanoseconds: 3_000_000).remaining(at: now) == .milliseconds(2))
     }
 
+    @Test("a pause lasts until its deadline is past, and not at all if it is")
+    func pause() {
+        let deadline = Deadline(after: .microseconds(300))
+        Pause.until(deadline)
+        #expect(deadline.isPast)
+        Pause.until(Deadline(nanoseconds: 1))
+    }
+
     @Test(
         "durations read as they are typed",
         arguments: [

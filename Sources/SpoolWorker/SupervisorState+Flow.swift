@@ -1,0 +1,34 @@
+// SupervisorState+Flow.swift - how often the store is looked at while jobs flow.
+//
+// Producers that put one job after the other ring for each, and each exchange takes the gate and the disk from them.
+// So once exchanges follow each other closely, and each takes all there was, the next one waits a moment, and carries
+// what came meanwhile both ways. A job that is put in a quiet moment waits for nothing, nor does one that is known to
+// be there.
+
+internal import SpoolJobs
+internal import SpoolThreads
+
+extension SupervisorState {
+    /// From the end of an exchange to the next one, while jobs flow.
+    static let pace = Duration.microseconds(1500)
+    /// An exchange that comes later than this does not belong to the flow.
+    static let flowGap = Duration.milliseconds(1)
+
+    /// What the bell asks for waits, and outcomes for whose consumers nothing is known to be there.
+    func isPaced(_ now: Deadline) -> Bool { now < pacedUntil }
+
+    /// There are jobs to be taken, or it has rung.
+    func mayFind(_ now: Deadline) -> Bool { !isDry || (hasRung && !isPaced(now)) }
+
+    mutating func endFlow(_ now: Deadline) {
+        flow = 0
+        pacedUntil = now
+    }
+
+    /// An exchange that leaves jobs behind is part of a drain, and none waits for the next one.
+    mutating func follow(_ look: Look, _ now: Deadline) {
+        guard look.isDry, !look.claims.isEmpty else { return endFlow(now) }
+        flow += 1
+        pacedUntil = flow >= settings.flowing ? now + Self.pace : now
+    }
+}
