@@ -122,6 +122,8 @@ package struct SupervisorState {
     var flow = 0
     /// While jobs flow: until then the store is left alone, and no news is worth a wake-up.
     package var pacedUntil: Deadline
+    /// No exchange is paced until then.
+    var hurryUntil: Deadline
     var isEmpty = false
     var lookAt: Deadline
     var tickAt: Deadline
@@ -147,6 +149,7 @@ package struct SupervisorState {
         idleSince = now
         notBefore = now
         pacedUntil = now
+        hurryUntil = now
     }
 
     /// Claims in consumers' hands.

@@ -120,6 +120,19 @@ import Testing
         }
     }
 
+    @Test("does not pause again soon after a pause in which hardly a job came")
+    func notWorthIt() {
+        var rehearsal = inFlow()
+        rehearsal.now = rehearsal.state.pacedUntil
+        put(&rehearsal)
+        #expect(exchanges(rehearsal.turn()) == 1)
+        for _ in 0..<3 * flowing {
+            rehearsal.pass(.microseconds(100))
+            put(&rehearsal)
+            #expect(exchanges(rehearsal.turn()) == 1)
+        }
+    }
+
     @Test("feeds a hungry consumer at once while jobs are known to be there")
     func drain() {
         var rehearsal = quiet()
