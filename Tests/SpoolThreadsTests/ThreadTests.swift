@@ -214,6 +214,40 @@ private struct Oops: Error {}
         }.join()
         #expect(good.value == 16)
     }
+
+    @Test(
+        "a thread that forks while others ask whether it lives leaves its child able to go on",
+        .disabled(if: getenv("TSAN_OPTIONS") != nil))
+    func watchedFork() throws {
+        let (started, good) = (Event(), Tally())
+        let forker = Thread(name: "forker", daemon: true) {
+            started.wait()
+            while good.value < 200, forksWell() { good.add() }
+        }
+        let crew = try Crew(4) { number in
+            started.wait()
+            while forker.isAlive {
+                if number == 0 { try forker.join(timeout: .zero) }
+                if number == 1 { _ = forker.ident }
+            }
+        }
+        try forker.start()
+        started.set()
+        try crew.join()
+        #expect(good.value == 200)
+    }
+}
+
+/// Whether a forked child ends at once, as it should; it is killed if it does not.
+private func forksWell() -> Bool {
+    let child = spool_fork()
+    guard child != 0 else { _exit(0) }
+    var status: Int32 = 0
+    if child < 0 || !eventually({ waitpid(child, &status, WNOHANG) == child }) {
+        if child > 0 { kill(child, SIGKILL) }
+        return false
+    }
+    return status == 0
 }
 
 extension Thread {
