@@ -2,6 +2,7 @@
 
 import CSpool
 import Glibc
+import SpoolProcesses
 import SpoolThreads
 import Testing
 
@@ -235,6 +236,23 @@ private struct Oops: Error {}
         started.set()
         try crew.join()
         #expect(good.value == 200)
+    }
+
+    @Test(
+        "a fork while other threads ask for the children leaves its child able to go on",
+        .disabled(if: getenv("TSAN_OPTIONS") != nil))
+    func familyFork() throws {
+        let (good, over) = (Tally(), Event())
+        let crew = try Crew(64) { _ in
+            while !over.isSet { _ = ChildProcess.current }
+        }
+        let forker = try Crew { _ in
+            while good.value < 150, forksWell() { good.add() }
+            over.set()
+        }
+        try forker.join()
+        try crew.join()
+        #expect(good.value == 150)
     }
 }
 
