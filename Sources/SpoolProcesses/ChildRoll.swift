@@ -2,11 +2,13 @@
 //
 // Invariant: a child is on the roll from its start until its end was seen, so it is not forgotten when nobody holds
 // its object. The hook that waits at the end of the process is an atexit(3) handler, made with the first child. The
-// lock is taken around each fork: the new process finds the roll whole, and no child of its parent's on it.
+// lock is taken around each fork: the new process finds the roll whole, and no child of its parent's on it. It is one
+// word: a Lock has a line of those that wait, which another thread may be changing at the fork.
 
 private import CSpool
 private import Glibc
 internal import SpoolThreads
+private import Synchronization
 
 /// The children of this process.
 final class ChildRoll: @unchecked Sendable {  // its state is touched with the lock held only
@@ -29,12 +31,15 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
         weak var child: ChildProcess?
     }
 
-    private let lock = Lock()
+    private let lock: WordLock
     private var state = State()
     /// Held while a child is made by the zygote, so that one waits for one answer.
     private let asking = Lock()
 
     private init() {
+        let word = UnsafeMutablePointer<Atomic<UInt32>>.allocate(capacity: 1)
+        word.initialize(to: Atomic(0))
+        lock = WordLock(word)
         pthread_atfork(
             { ChildRoll.shared.lock.acquire() }, { ChildRoll.shared.lock.release() },
             {
@@ -43,18 +48,24 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
             })
     }
 
+    private func withLock<Value>(_ body: () -> Value) -> Value {
+        lock.acquire()
+        defer { lock.release() }
+        return body()
+    }
+
     // MARK: - This process
 
     var own: CurrentProcess {
-        lock.withLock { state.own }
+        withLock { state.own }
             ?? CurrentProcess(name: "MainProcess", daemon: false, method: nil, parent: nil)
     }
 
-    func become(_ own: CurrentProcess) { lock.withLock { state.own = own } }
+    func become(_ own: CurrentProcess) { withLock { state.own = own } }
 
     /// As in Python: the children of Process-1 are Process-1:1, Process-1:2 and so on.
     func nextName() -> String {
-        lock.withLock {
+        withLock {
             state.lastNumber += 1
             guard let own = state.own else { return "Process-\(state.lastNumber)" }
             return "\(own.name):\(state.lastNumber)"
@@ -63,10 +74,10 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
 
     // MARK: - Children
 
-    var children: [ChildProcess] { lock.withLock { Array(state.children.values) } }
+    var children: [ChildProcess] { withLock { Array(state.children.values) } }
 
     func enter(_ child: ChildProcess) {
-        let isFirst = lock.withLock {
+        let isFirst = withLock {
             state.children[ObjectIdentifier(child)] = child
             defer { state.waitsAtExit = true }
             return !state.waitsAtExit
@@ -75,7 +86,7 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
     }
 
     func leave(_ child: ChildProcess, isTold: Bool) {
-        let gone = lock.withLock {
+        let gone = withLock {
             if !isTold {
                 state.untold = state.untold.filter { $1.child != nil }
                 state.untold[ObjectIdentifier(child)] = Untold(child: child)
@@ -87,12 +98,12 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
 
     /// Somebody knows of its end now.
     func hasTold(_ child: ChildProcess) {
-        lock.withLock { _ = state.untold.removeValue(forKey: ObjectIdentifier(child)) }
+        withLock { _ = state.untold.removeValue(forKey: ObjectIdentifier(child)) }
     }
 
     /// A child that has ended, and nobody was told.
     func takeUntold() -> ChildProcess? {
-        lock.withLock {
+        withLock {
             while let (key, untold) = state.untold.first {
                 state.untold[key] = nil
                 if let child = untold.child { return child }
@@ -115,7 +126,7 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
 
     /// In a forked child.
     private func beginAnew() {
-        let (strangers, zygote) = lock.withLock {
+        let (strangers, zygote) = withLock {
             defer {
                 (state.children, state.untold) = ([:], [:])
                 (state.zygote, state.lastNumber) = (nil, 0)
@@ -131,12 +142,12 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
     /// Lets the zygote make a child that gets `socket`; starts one if there is none, or it has died.
     func fork(socket: Int32) throws(SpoolError) -> Int32 {
         try asking.withLock { () throws(SpoolError) in
-            if let zygote = lock.withLock({ state.zygote }) {
+            if let zygote = withLock({ state.zygote }) {
                 if let pid = try zygote.fork(socket: socket) { return pid }
                 zygote.end()
             }
             let fresh = try Zygote.start()
-            lock.withLock { state.zygote = fresh }
+            withLock { state.zygote = fresh }
             guard let pid = try fresh.fork(socket: socket) else {
                 throw .noWorker("the fork server was killed as it began.")
             }

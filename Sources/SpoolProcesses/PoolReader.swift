@@ -7,6 +7,8 @@
 //  - the pool's thread reads whenever something is awaited by anybody who cannot: a thread that sleeps since another
 //    reads, a task, a callback. It makes room for waiting threads only when one had to sleep because of it, and takes
 //    the reading back when for a nap, a millisecond, none has come;
+//  - it naps so that who stops reading need not ring. When another has read for a while it sleeps without an end, and
+//    says so: then who stops reading rings, also at the end, of which who reads learns from the queue of answers;
 //  - who reads notices when its future is done without it: a poke is put into the queue of answers.
 
 private import Glibc
@@ -26,7 +28,7 @@ final class PoolReader: @unchecked Sendable {  // its state is touched with the 
     }
 
     private static let nap = Duration.milliseconds(1)
-    /// After so many naps with nothing to do it reads again, without an end.
+    /// After so many naps with nothing to do it reads again, without an end, or sleeps on while another does.
     private static let naps = 20
 
     private let answers: SharedQueue<[UInt8]>
@@ -37,6 +39,8 @@ final class PoolReader: @unchecked Sendable {  // its state is touched with the 
     private var makesRoom = false
     /// Threads that sleep on a future.
     private var asleep = 0
+    /// Whether the pool's thread sleeps without an end, until it is rung.
+    private var isResting = false
     /// How often a waiting thread read.
     private var helps: UInt64 = 0
     private let isOver = Atomic(false)
@@ -68,18 +72,30 @@ final class PoolReader: @unchecked Sendable {  // its state is touched with the 
                 }
                 if case .nobody = reading {
                     if isOver.load(ordering: .acquiring) { return nil }
-                    if !makesRoom || naps == Self.naps
+                    if !makesRoom || naps >= Self.naps
                         || (crew.isAwaited && (asleep > 0 || naps > 0))
                     {
                         (reading, makesRoom) = (.own, false)
                         return .read
                     }
                 }
-                let before = helps
-                _ = change.wait(until: Deadline(after: Self.nap))
-                naps = helps == before ? naps + 1 : 0
+                naps = rest(after: naps)
             }
         }
+    }
+
+    /// Sleeps for a nap, or until it is rung if naps have brought nothing: only another's reading lasts so long. With
+    /// the lock held. Gives how many naps in a row have brought nothing now.
+    private func rest(after naps: Int) -> Int {
+        if naps >= Self.naps {
+            isResting = true
+            _ = change.wait()
+            isResting = false
+            return 0
+        }
+        let before = helps
+        _ = change.wait(until: Deadline(after: Self.nap))
+        return helps == before ? naps + 1 : 0
     }
 
     /// Nil: nothing has come yet, or nothing will.
@@ -99,7 +115,8 @@ final class PoolReader: @unchecked Sendable {  // its state is touched with the 
         return nil
     }
 
-    /// Nothing is answered any more. The crew calls this with its lock held, so it takes none: who naps sees it.
+    /// Nothing is answered any more, and the queue of answers is shut down. The crew calls this with its lock held, so
+    /// it takes none: who naps sees it, and whoever reads rings who sleeps.
     func end() { isOver.store(true, ordering: .releasing) }
 
     // MARK: - A thread that waits
@@ -124,7 +141,7 @@ final class PoolReader: @unchecked Sendable {  // its state is touched with the 
         }
         change.withLock {
             reading = .nobody
-            if asleep > 0 { change.notify() }
+            if asleep > 0 || isResting { change.notify() }
         }
         try sleep()
     }

@@ -3,7 +3,9 @@
 // Invariant: a thread is on the roll from before it is made until just before those that join it wake up. The hook that
 // waits at the end of the process is an atexit(3) handler: returning from main and exit(3) run it, in the thread that
 // ends the process, before buffers are flushed and the process is torn down. It is made with the first thread that is
-// no daemon. The lock is taken around each fork, so that a child finds the roll whole; it then knows one thread only.
+// no daemon. Two locks are taken around each fork: the roll's, so that a child finds it whole (it then knows one thread
+// only), and that of the life of the thread that forks, which others may be asking about: the child needs it, and
+// nobody there would give it back. No thread takes one of the two while it holds the other, but to fork.
 
 private import CSpool
 private import Glibc
@@ -17,17 +19,35 @@ final class Roll: Sendable {
         var main: Thread?
         var lastNumber = 0
         var waitsAtExit = false
+        /// The thread that forks, whose life is locked until it has.
+        var forking: Thread?
     }
 
     private let state = Monitor(State())
 
     private init() {
         pthread_atfork(
-            { Roll.shared.state.lock.acquire() }, { Roll.shared.state.lock.release() },
+            { Roll.shared.hold() }, { Roll.shared.letGo() },
             {
-                Roll.shared.state.lock.release()
+                Roll.shared.letGo()
                 Roll.shared.beginAnew()
             })
+    }
+
+    /// Before a fork. Handlers of others may give the thread an object after this has run: it is noted which it had.
+    private func hold() {
+        state.lock.acquire()
+        let forking = Roll.existing
+        forking?.holdLife()
+        state.inside.pointee.state.forking = forking
+    }
+
+    /// After a fork, in both processes.
+    private func letGo() {
+        let forking = state.inside.pointee.state.forking
+        state.inside.pointee.state.forking = nil
+        forking?.letGoOfLife()
+        state.lock.release()
     }
 
     func nextNumber() -> Int {
@@ -72,7 +92,7 @@ final class Roll: Sendable {
             defer { (state.threads, state.main) = ([:], nil) }
             return state.threads
         }
-        withExtendedLifetime(gone) { Roll.existing?.renumber() }
+        withExtendedLifetime(gone) { Roll.existing?.beginAnew() }
     }
 
     // MARK: - The current thread

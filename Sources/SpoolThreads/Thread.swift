@@ -210,13 +210,26 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
         }
     }
 
-    /// Its number is known when it begins; in a forked child the thread that forked has a new one.
-    func renumber() {
+    /// Its number is known when it begins.
+    private func renumber() {
         let curious = life.withLock { life, line in
             life.id = spool_thread_id()
             return line.takeAll()
         }
         curious.wake()
+    }
+
+    // MARK: - Forks
+
+    /// For the thread itself, before it forks: nobody is just asking about it.
+    func holdLife() { life.lock.acquire() }
+
+    /// In both processes.
+    func letGoOfLife() { life.lock.release() }
+
+    /// In a forked child: the thread has a new number, and those that waited for it are not here.
+    func beginAnew() {
+        life.withLock { life, line in (life.id, line) = (spool_thread_id(), WaitingLine()) }
     }
 }
 

@@ -97,6 +97,14 @@ struct PoolWaitTests {
     @Test("gives up at its time limit, and can wait again")
     func limits() throws { try run("limits") }
 
+    @Test("lets the pool's own thread sleep while it reads, and when nobody waits any more")
+    func rest() throws { try run("rests") }
+
+    @Test(
+        "rings the pool's own thread, which sleeps while it reads, when it stops or has what is not its own"
+    )
+    func ring() throws { try run("rings") }
+
     @Test("is told when the process dies, and when the pool is killed")
     func deaths() throws { try run("dies") }
 

@@ -2,6 +2,7 @@
 
 import CSpool
 import Glibc
+import SpoolProcesses
 import SpoolThreads
 import Testing
 
@@ -214,6 +215,57 @@ private struct Oops: Error {}
         }.join()
         #expect(good.value == 16)
     }
+
+    @Test(
+        "a thread that forks while others ask whether it lives leaves its child able to go on",
+        .disabled(if: getenv("TSAN_OPTIONS") != nil))
+    func watchedFork() throws {
+        let (started, good) = (Event(), Tally())
+        let forker = Thread(name: "forker", daemon: true) {
+            started.wait()
+            while good.value < 200, forksWell() { good.add() }
+        }
+        let crew = try Crew(4) { number in
+            started.wait()
+            while forker.isAlive {
+                if number == 0 { try forker.join(timeout: .zero) }
+                if number == 1 { _ = forker.ident }
+            }
+        }
+        try forker.start()
+        started.set()
+        try crew.join()
+        #expect(good.value == 200)
+    }
+
+    @Test(
+        "a fork while other threads ask for the children leaves its child able to go on",
+        .disabled(if: getenv("TSAN_OPTIONS") != nil))
+    func familyFork() throws {
+        let (good, over) = (Tally(), Event())
+        let crew = try Crew(64) { _ in
+            while !over.isSet { _ = ChildProcess.current }
+        }
+        let forker = try Crew { _ in
+            while good.value < 150, forksWell() { good.add() }
+            over.set()
+        }
+        try forker.join()
+        try crew.join()
+        #expect(good.value == 150)
+    }
+}
+
+/// Whether a forked child ends at once, as it should; it is killed if it does not.
+private func forksWell() -> Bool {
+    let child = spool_fork()
+    guard child != 0 else { _exit(0) }
+    var status: Int32 = 0
+    if child < 0 || !eventually({ waitpid(child, &status, WNOHANG) == child }) {
+        if child > 0 { kill(child, SIGKILL) }
+        return false
+    }
+    return status == 0
 }
 
 extension Thread {
