@@ -36,16 +36,23 @@ extension JobQueue {
         let deadline = Deadline(after: timeout)
         let owner = try await store.ownerForTasks()
         let watch = try store.watch(.arrived)
+        let line = watch.line(queue: name, kind: kind)
+        var wasCalled = false
         while true {
-            try Task.checkCancellation()
-            let seen = watch.rings
-            let (job, due) = try await store.commits.perform(syncing: .withTheNext) {
-                [self] store throws(SpoolError) in
-                try take(store, owner)
+            let taken: Taken
+            do {
+                try Task.checkCancellation()
+                taken = try await store.commits.perform(syncing: .withTheNext) {
+                    [self] store throws(SpoolError) in
+                    try take(store, owner)
+                }
+            } catch {
+                if wasCalled { line.call() }
+                throw error
             }
-            if let job { return job }
+            if let job = answer(taken, watch, line) { return job }
             guard !deadline.isPast else { throw SpoolError.empty }
-            await watch.wait(after: seen, until: min(deadline, wakeUp(due)))
+            wasCalled = try await line.wait(again: wasCalled, until: deadline)
         }
     }
 

@@ -76,25 +76,37 @@ public struct JobQueue: Sendable {
         let deadline = Deadline(after: timeout)
         let owner = try store.owner()
         let watch = try store.watch(.arrived)
+        let line = watch.line(queue: name, kind: kind)
+        var wasCalled = false
         while true {
-            let seen = watch.rings
-            let (job, due) = try store.commits.perform(syncing: .withTheNext) {
-                store throws(SpoolError) in
-                try take(store, owner)
+            let taken: Taken
+            do throws(SpoolError) {
+                taken = try store.commits.perform(syncing: .withTheNext) {
+                    store throws(SpoolError) in
+                    try take(store, owner)
+                }
+            } catch {
+                if wasCalled { line.call() }
+                throw error
             }
-            if let job { return job }
+            if let job = answer(taken, watch, line) { return job }
             guard !deadline.isPast else { throw .empty }
-            watch.wait(after: seen, until: min(deadline, wakeUp(due)))
+            wasCalled = line.wait(again: wasCalled, until: deadline)
         }
     }
 
     /// As ``get(timeout:)`` without waiting.
     public func getNowait() throws(SpoolError) -> ClaimedJob { try get(timeout: .zero) }
 
+    /// What a look gave: a job, how many more there are, and when the next one becomes ready.
+    struct Taken: Sendable {
+        var job: ClaimedJob?
+        var more: Int
+        var due: UnixTime?
+    }
+
     /// One claim, inside a transaction that others share. Who finds nothing looks whether a worker has died.
-    func take(
-        _ store: Store, _ owner: Int64
-    ) throws(SpoolError) -> (ClaimedJob?, UnixTime?) {
+    func take(_ store: Store, _ owner: Int64) throws(SpoolError) -> Taken {
         let selection = Selection(
             queues: [.init(queue: name)], kinds: .some([kind]), commands: false)
         func claim() throws(SpoolError) -> Exchange {
@@ -104,13 +116,14 @@ public struct JobQueue: Sendable {
         }
         var seen = try claim()
         if seen.claimed.isEmpty, try store.recover(now: .now()) > 0 { seen = try claim() }
-        return (seen.claimed.first, seen.nextDue)
+        return Taken(job: seen.claimed.first, more: seen.takeable, due: seen.nextDue)
     }
 
-    /// A scheduled job becomes ready without a ring.
-    func wakeUp(_ due: UnixTime?) -> Deadline {
-        guard let due else { return .never }
-        return Deadline(after: max(.zero, due - .now()))
+    /// What is left is for those who wait, now or when it is due.
+    func answer(_ taken: Taken, _ watch: Watch, _ line: TakerLine) -> ClaimedJob? {
+        if taken.job != nil, taken.more > 0 { line.call(taken.more) }
+        if let due = taken.due { watch.expect(Deadline(after: max(.zero, due - .now()))) }
+        return taken.job
     }
 
     /// Says that a job is done. On disk when it returns: it never runs again.

@@ -1,6 +1,7 @@
 // Watch.swift - one thread of a process that waits at a doorbell, for all threads and tasks that wait for the store.
 //
-// An event count: a waiter reads `count` before it looks, so that a ring after the look ends its wait at once.
+// For joins an event count: a waiter reads `count` before it looks, so that a ring after the look ends its wait. Those
+// who wait for a job stand in lines, of which a ring calls the first (TakerLine).
 
 private import CSpool
 private import Glibc
@@ -12,9 +13,17 @@ final class Watch: @unchecked Sendable {  // the mutable part is touched with th
     private let rang: Condition
     private let wake: Int32
     private var count: UInt64 = 0
+    private var lines: [LineName: TakerLine] = [:]
+    /// When the next job becomes ready that one of those who wait has seen.
+    private var due = Deadline.never
     private var sleepers: [UInt64: Sleeper] = [:]
     private var nextSleeper: UInt64 = 0
     private var isClosed = false
+
+    private struct LineName: Hashable {
+        let queue: String
+        let kind: String
+    }
 
     private struct Sleeper {
         let deadline: Deadline
@@ -39,6 +48,10 @@ final class Watch: @unchecked Sendable {  // the mutable part is touched with th
     private final class Station: @unchecked Sendable {  // the watching thread's alone
         let store: Store
         var bell: Doorbell?
+        /// When the bell wants to be asked again although it did not ring.
+        var again = Deadline.never
+        /// What no ring announced is found then.
+        var safety = Deadline(after: Doorbell.safetyPoll)
         init(_ store: Store) { self.store = store }
     }
 
@@ -53,37 +66,66 @@ final class Watch: @unchecked Sendable {  // the mutable part is touched with th
     /// Read it before you look at the store.
     var rings: UInt64 { lock.withLock { count } }
 
+    /// Who waits for jobs of a queue and kind.
+    func line(queue: String, kind: String) -> TakerLine {
+        lock.withLock {
+            let name = LineName(queue: queue, kind: kind)
+            if let known = lines[name] { return known }
+            let made = TakerLine()
+            lines[name] = made
+            return made
+        }
+    }
+
+    /// A scheduled job becomes ready without a ring: this rings for it.
+    func expect(_ next: Deadline) {
+        let isSooner = lock.withLock { () -> Bool in
+            defer { due = min(due, next) }
+            return next < due
+        }
+        if isSooner { poke() }
+    }
+
     private func turn(_ station: Station) {
         guard let bell = station.bell else { return }
-        let nearest = lock.withLock { sleepers.values.map(\.deadline).min() ?? .never }
-        let again = bell.answer()
-        let limit = min(nearest, Deadline(after: again ?? Doorbell.safetyPoll))
+        let nearest = lock.withLock { min(due, sleepers.values.map(\.deadline).min() ?? .never) }
+        let limit = min(nearest, station.again, station.safety)
         var events = [
             pollfd(fd: bell.descriptor, events: Int16(POLLIN), revents: 0),
             pollfd(fd: wake, events: Int16(POLLIN), revents: 0),
         ]
-        let woken = poll(&events, 2, limit.pollTimeout())
+        _ = poll(&events, 2, limit.pollTimeout())
         var drained: UInt64 = 0
         if events[1].revents != 0 { _ = read(wake, &drained, 8) }
-        // A poll that ended by itself still counts as a ring: the safety poll of whoever waits.
-        let isRing = events[0].revents != 0 || again != nil || woken == 0
-        release(isRing: isRing)
+        var isRing = station.safety.isPast
+        if events[0].revents != 0 || station.again.isPast {
+            // Nil: rung, or a foreign commit can be seen. Else somebody writes, and it can not be seen yet.
+            let wait = bell.answer()
+            station.again = wait.map { Deadline(after: $0) } ?? .never
+            if wait == nil { isRing = true }
+        }
+        if release(isRing: isRing) { station.safety = Deadline(after: Doorbell.safetyPoll) }
     }
 
-    private func release(isRing: Bool) {
+    /// Wakes those for whom it is time, after a ring all joins and the first of each line.
+    /// - Returns: Whether it was a ring, or the time of a job that becomes ready.
+    private func release(isRing: Bool) -> Bool {
         let now = Deadline.now()
-        let due = lock.withLock { () -> [Sleeper] in
-            if isRing || isClosed {
+        let (woken, called) = lock.withLock { () -> ([Sleeper], [TakerLine]) in
+            if isRing || due <= now || isClosed {
                 count += 1
+                due = .never
                 rang.notifyAll()
                 defer { sleepers.removeAll() }
-                return Array(sleepers.values)
+                return (Array(sleepers.values), Array(lines.values))
             }
             let late = sleepers.filter { $0.value.deadline <= now }
             for key in late.keys { sleepers[key] = nil }
-            return Array(late.values)
+            return (Array(late.values), [])
         }
-        for sleeper in due { sleeper.continuation.resume() }
+        for sleeper in woken { sleeper.continuation.resume() }
+        for line in called { line.call() }
+        return !called.isEmpty || isRing
     }
 
     private func poke() {

@@ -105,6 +105,7 @@ import Testing
                 top/in/jobs.db-spool/logs/2.1.idx
                 top/in/jobs.db-spool/logs/2.1.log
                 top/in/jobs.db-spool/settled
+                top/in/jobs.db-spool/synced
                 top/in/jobs.db-wal
 
                 """)
@@ -112,7 +113,9 @@ import Testing
 
     @Test(
         "P5: a link that was planted beside the database is not followed",
-        arguments: ["gate", "live", "arrived", "settled", "logs/1.1.log", "logs/1.1.idx", "hint"])
+        arguments: [
+            "gate", "synced", "live", "arrived", "settled", "logs/1.1.log", "logs/1.1.idx", "hint",
+        ])
     func plantedLinks(_ name: String) {
         _ = bench.shell(
             "echo mine > victim; umask 077; mkdir -p jobs.db-spool/logs; ln -s ../victim jobs.db-spool/\(name);"

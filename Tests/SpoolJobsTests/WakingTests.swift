@@ -1,6 +1,7 @@
 // WakingTests.swift - those who wait are woken: by Spool, by foreign programs, and for the end of a job.
 
 import SpoolThreads
+import Synchronization
 import Testing
 
 @testable import SpoolJobs
@@ -118,5 +119,81 @@ import Testing
         #expect(end.isFinished && end.done == 1 && end.failed == 1)
         #expect(try joiner.failures(limit: 9) == [2])
         #expect(throws: SpoolError.noSuchJob(9, newest: 3)) { try Joiner(.jobs([9]), of: store) }
+    }
+
+    @Test("R9: a put wakes one of sixty threads that wait; many jobs wake many")
+    func wakesOne() throws {
+        let store = try JobStore(scratch.path)
+        let queue = try JobQueue("work", in: store)
+        let line = try store.watch(.arrived).line(queue: "work", kind: "work")
+        let got = Mutex(0)
+        let crew = (0..<60).map { _ in
+            Thread {
+                _ = try queue.get()
+                got.withLock { $0 += 1 }
+            }
+        }
+        for thread in crew { try thread.start() }
+        func waits(for number: Int) {
+            while got.withLock({ $0 }) < number || line.waiting < 60 - number {
+                Pause.briefly(upTo: .milliseconds(1))
+            }
+        }
+        waits(for: 0)
+        let before = line.made
+        for number in 1...10 {
+            try queue.put("x")
+            waits(for: number)
+        }
+        // One for each put, and one for each claim, whose commit the log shows; the others slept.
+        #expect(line.made - before <= 50, "\(line.made - before) were woken for ten jobs")
+        try queue.put(
+            contentsOf: Array(repeating: NewJob(.kind("work"), body: .none), count: 50))
+        for thread in crew { try thread.join() }
+        #expect(try queue.isEmpty())
+    }
+
+    @Test("R9: of those who wait one is woken when a scheduled job is due, without a ring")
+    func dueWakesOne() throws {
+        let store = try JobStore(scratch.path)
+        let queue = try JobQueue("work", in: store)
+        let line = try store.watch(.arrived).line(queue: "work", kind: "work")
+        let got = Mutex(0)
+        let crew = (0..<4).map { _ in
+            Thread {
+                _ = try queue.get()
+                got.withLock { $0 += 1 }
+            }
+        }
+        for thread in crew { try thread.start() }
+        while line.waiting < 4 { Pause.briefly(upTo: .milliseconds(1)) }
+        var job = NewJob(.kind("work"), body: .none)
+        for milliseconds in 1...4 {
+            job.due = .now() + .milliseconds(milliseconds * 20)
+            try queue.put(contentsOf: [job])
+        }
+        for thread in crew { try thread.join() }
+        #expect(got.withLock { $0 } == 4)
+    }
+
+    @Test("R9: a task that is called as it is cancelled passes the call on")
+    func cancelledPassesOn() async throws {
+        let store = try JobStore(scratch.path)
+        let queue = try JobQueue("work", in: store)
+        let line = try store.watch(.arrived).line(queue: "work", kind: "work")
+        for _ in 0..<50 {
+            let cancelled = Task { try await queue.get() }
+            while line.waiting < 1 { await Task.yield() }
+            let other = Task { try await queue.get() }
+            while line.waiting < 2 { await Task.yield() }
+            async let put = queue.put("x")
+            cancelled.cancel()
+            _ = try await put
+            // Whoever of the two got it: the other one does not hold the next one up.
+            let taken = try? await cancelled.value
+            if taken != nil { try await queue.put("y") }
+            _ = try await other.value
+        }
+        #expect(try queue.isEmpty())
     }
 }
