@@ -50,7 +50,8 @@ struct Join: SpoolSubcommand {
             bar.show(progress, at: .now())
         }
         bar.end()
-        joiner.closeElsewhere()
+        // Last: after a fork each page that is written costs a fault.
+        defer { joiner.closeElsewhere() }
         let failures = try joiner.failures(limit: Join.namedFailures + 1)
         try tell(last, failures, since: begin, of: store, on: screen)
         guard last.isFinished else {

@@ -123,8 +123,8 @@ enum JobStatus {
 
     static func wait(for id: Int64, in store: Store) throws(SpoolError) -> Int32 {
         let joiner = try Joiner(.jobs([id]), of: store)
+        defer { joiner.closeElsewhere() }
         _ = try joiner.wait(until: .never)
-        joiner.closeElsewhere()
         return exitStatus(of: try store.job(id))
     }
 }

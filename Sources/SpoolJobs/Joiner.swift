@@ -186,8 +186,12 @@ public final class Joiner {
     ) throws(SpoolError) -> [Int64] {
         let now = try store.counts(queue: queue)
         let cancelled = max(0, now.cancelled - base.cancelled)
-        var ids = try store.failed(queue: queue, states: [.dead], limit: limit)
-        ids += try store.failed(queue: queue, states: [.cancelled], limit: min(limit, cancelled))
+        var ids: [Int64] = []
+        if now.dead > 0 { ids = try store.failed(queue: queue, states: [.dead], limit: limit) }
+        if cancelled > 0 {
+            ids += try store.failed(
+                queue: queue, states: [.cancelled], limit: min(limit, cancelled))
+        }
         return Array(ids.filter { $0 <= last }.prefix(limit))
     }
 }
