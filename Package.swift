@@ -27,7 +27,7 @@ let fuzzers: [Target] = [
 ]
 
 let ofCommand: [Target.Dependency] = [
-    "CSpool", "SpoolThreads", "SpoolProcesses", "SpoolJobs", "SpoolWorker",
+    "CSpool", "SpoolThreads", "SpoolQueues", "SpoolProcesses", "SpoolJobs", "SpoolWorker",
     .product(name: "ArgumentParser", package: "swift-argument-parser"),
 ]
 

@@ -51,6 +51,25 @@ struct LineReader {
         return true
     }
 
+    /// The next lines that are there whole, at least one, with their terminators; the last may lack its own. Nil at the
+    /// end. Not to be mixed with ``next(_:)``.
+    mutating func nextLines() throws(SpoolError) -> [UInt8]? {
+        var searched = 0
+        while true {
+            if let stop = bytes[searched...].lastIndex(of: terminator) {
+                let lines = Array(bytes[...stop])
+                bytes.removeFirst(stop + 1)
+                for byte in lines where byte == terminator { number += 1 }
+                return lines
+            }
+            searched = bytes.count
+            guard !isAtEnd else { break }
+            try fill()
+        }
+        defer { bytes = [] }
+        return bytes.isEmpty ? nil : bytes
+    }
+
     private mutating func fill() throws(SpoolError) {
         guard bytes.count <= longest else {
             throw .tooLarge(what: "line \(number + 1)", bytes: bytes.count, limit: longest)

@@ -7,7 +7,7 @@ internal import SpoolJobs
 internal import SpoolThreads
 
 /// Reads one line after the other into jobs; what a line does not say comes from the options of `put`.
-struct NDJSON {
+struct NDJSON: Sendable {
     /// The keys of a line; each case is its word.
     enum Key: Int, CaseIterable {
         case queue, kind, args, body, command, priority, delay, at, retries, backoff, timeout

@@ -68,21 +68,12 @@ enum Putting {
     ) throws(SpoolError) -> [NewJob] {
         let descriptor = path == "-" ? 0 : try Descriptor.open(toRead: path)
         defer { if path != "-" { Descriptor.close(descriptor) } }
-        let format = NDJSON(model: model, now: now)
-        let source = path == "-" ? "stdin" : path
-        var reader = LineReader(descriptor, terminator: 0x0A, longest: longestLine)
-        var jobs: [NewJob] = []
-        var number = 1
-        while try reader.next({ (bytes, line) throws(SpoolError) in
-            do throws(SpoolError) {
-                if let job = try format.job(bytes, line) { jobs.append(job) }
-            } catch {
-                let message = "\(source):\(number): \(error.message)"
-                guard skipsBadLines else { throw .badInput(message, hint: "Nothing was put.") }
-                screen.warn(Escaping.line("\(message) The line was skipped."))
-            }
-        }) { number += 1 }
-        return jobs
+        let file = NDJSONFile(
+            source: path == "-" ? "stdin" : path, format: NDJSON(model: model, now: now),
+            skip: skipsBadLines
+                ? { screen.warn(Escaping.line("\($0) The line was skipped.")) } : nil)
+        return try file.jobs(
+            from: LineReader(descriptor, terminator: 0x0A, longest: longestLine))
     }
 }
 

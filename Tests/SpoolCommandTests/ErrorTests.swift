@@ -154,6 +154,32 @@ private let otherMistakes = [
         #expect(result.text.hasSuffix("\"finished\":false,\"v\":1}\n"))
     }
 
+    @Test("in a long NDJSON file is told by its line; the others keep their order")
+    func longFile() throws {
+        let bench = try Bench()
+        let padding = String(repeating: "x", count: 100)
+        let lines = (1...20_000).map { number in
+            number % 7_000 == 0
+                ? #"{"kind":"count","prority":1}"#
+                : #"{"kind":"count","name":"\#(number)","body":"\#(padding)"}"#
+        }
+        bench.write(lines.joined(separator: "\n"), to: "jobs.ndjson")
+        let result = bench.spool("put", "--ndjson", "jobs.ndjson")
+        #expect(result.status == 65)
+        #expect(result.errors.hasPrefix("error: jobs.ndjson:7000: unknown key"))
+        let rest = bench.spool("put", "--ndjson", "jobs.ndjson", "--continue")
+        #expect(rest.status == 0)
+        #expect(
+            rest.errors.split(separator: "\n").prefix(2).map { $0.prefix(26) }
+                == ["warning: jobs.ndjson:7000:", "warning: jobs.ndjson:14000"])
+        #expect(bench.rows("SELECT count(*), min(id), max(id) FROM job") == "19998|1|19998")
+        #expect(
+            bench.rows(
+                "SELECT count(*) FROM job a JOIN job b ON b.id = a.id + 1 WHERE b.name + 0 <= a.name + 0"
+            )
+                == "0")
+    }
+
     @Test("in line 17 of an NDJSON file puts nothing")
     func ndjson() throws {
         let bench = try Bench()
