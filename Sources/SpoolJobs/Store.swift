@@ -27,7 +27,7 @@ public final class Store {
     public let files: StoreFiles
     let connection: Connection
     let gate: Gate?
-    let ledger: SyncLedger?
+    private var openedLedger: SyncLedger?
     private let process = getpid()
     private let identity: [UInt64]?
     let pages: UnsafeMutablePointer<Int32>
@@ -56,13 +56,10 @@ public final class Store {
     public var checkpointPages: Int32 = 256 { didSet { nextCheckpoint = checkpointPages } }
     var nextCheckpoint: Int32 = 256
 
-    private init(
-        _ files: StoreFiles, _ connection: Connection, _ gate: Gate?, _ ledger: SyncLedger?
-    ) {
+    private init(_ files: StoreFiles, _ connection: Connection, _ gate: Gate?) {
         self.files = files
         self.connection = connection
         self.gate = gate
-        self.ledger = ledger
         pages = .allocate(capacity: 1)
         pages.initialize(to: 0)
         connection.countPages(into: pages)
@@ -136,9 +133,7 @@ public final class Store {
             try Schema.migrate(connection)
         }
         connection.keepWAL()
-        // The connection has opened the log: its descriptor hears of every sync that fails from now on, and the ledger
-        // of those before.
-        return Store(files, connection, gate, try SyncLedger(files.synced))
+        return Store(files, connection, gate)
     }
 
     /// A file on a read-only file system has no writer, so it can be read without the shared memory of the WAL.
@@ -152,7 +147,7 @@ public final class Store {
                 path: files.database,
                 why: "was written by an older spool; any writing command brings it up to date")
         }
-        return Store(files, connection, nil, nil)
+        return Store(files, connection, nil)
     }
 
     /// Whether the file that is open still has its name. One that was removed or replaced can be used, but nobody else
@@ -207,13 +202,24 @@ public final class Store {
         return value
     }
 
+    /// Opened at the first write: opening it waits for a sync that runs, which may hang, and who only looks need not.
+    /// The connection has opened the log before, so that its descriptor hears of each sync that fails from now on, and
+    /// the ledger knows of those before.
+    func ledger() throws(SpoolError) -> SyncLedger {
+        if let openedLedger { return openedLedger }
+        let opened = try SyncLedger(files.synced)
+        openedLedger = opened
+        return opened
+    }
+
     /// As ``write(_:_:_:)``, not inside another one. What is to be synced afterwards is left to the caller, who may do
     /// it in any thread while the store is used for more.
     func commit<Value>(
         _ doing: String, _ syncing: Syncing, _ body: () throws(SpoolError) -> Value
     ) throws(SpoolError) -> (Value, Unsynced?) {
         precondition(process == getpid(), "a store does not cross a fork: open it in the child")
-        guard let gate, let ledger else { throw .readOnly(path: files.database) }
+        guard let gate else { throw .readOnly(path: files.database) }
+        let ledger = try ledger()
         isWriting = true
         defer {
             isWriting = false

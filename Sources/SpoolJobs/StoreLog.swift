@@ -33,7 +33,7 @@ extension Store {
     /// Runs something in which SQLite syncs the log. Whoever else writes, or says that something is on disk, must
     /// know when that failed.
     func syncing(_ body: () throws(SpoolError) -> Void) throws(SpoolError) {
-        guard let ledger else { throw .readOnly(path: files.database) }
+        let ledger = try ledger()
         try ledger.alone { () throws(SpoolError) in
             defer {
                 if connection.hasFailedToSync { ledger.fail() }
@@ -65,6 +65,7 @@ extension Store {
     /// For owners, in a moment in which nothing is to be done: copies the log into the database.
     public func tidyLog() throws(SpoolError) {
         guard pages.pointee > nextCheckpoint, let gate else { return }
+        _ = try ledger()
         try gate.enter()
         isWriting = true
         defer {
@@ -79,7 +80,7 @@ extension Store {
         // The commit stands: a checkpoint that fails is only put off until the next one. Of a log that is not on disk
         // none may be made: a power cut in it would leave the database with a part of what the log held.
         try? syncing { () throws(SpoolError) in
-            guard let ledger, !ledger.isBroken else { return }
+            guard try !ledger().isBroken else { return }
             try checkpoint()
             if nextCheckpoint == checkpointPages { try restartLog() }
         }

@@ -30,7 +30,7 @@ final class Cast {
         careless = try Guest(stage.path, checkpoints: true)
         reader = try Guest(stage.path, checkpoints: false)
         locks = [stage.path + "-spool/gate", stage.path + "-spool/synced"].map { (path: String) in
-            open(path, O_RDWR | O_CLOEXEC)
+            open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         }
         for store in [leader, other] {
             store.checkpointPages = .max

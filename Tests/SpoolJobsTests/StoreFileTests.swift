@@ -6,7 +6,7 @@ import Testing
 
 @testable import SpoolJobs
 
-@Suite("The file of a store") struct StoreFileTests {
+@Suite("The file of a store", .timeLimit(.minutes(10))) struct StoreFileTests {
     let scratch = Scratch()
 
     func write(_ bytes: [UInt8]) throws {
@@ -213,6 +213,15 @@ import Testing
         try store.put([.command("true")], now: noon)
         #expect(try store.take(1, owner).count == 1)
         #expect(try other.recover(now: noon) == 0)
+    }
+
+    @Test("can be looked at while a sync of somebody's hangs")
+    func hangingSync() throws {
+        try scratch.store().put([.command("true")], now: noon)
+        let file = try File.side(scratch.path + "-spool/synced")
+        #expect(flock(file.descriptor, LOCK_EX) == 0)
+        let store = try scratch.store(.existing)
+        #expect(try store.counts(queue: nil).ready == 1)
     }
 
     @Test("D7: every connection leaves checkpoints to the one routine that cannot race")
