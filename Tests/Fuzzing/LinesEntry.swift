@@ -21,16 +21,9 @@ extension FuzzEntry {
         let pieces = bytes.dropFirst().split(separator: 0xFF).prefix(8).map {
             Array($0.prefix(512))
         }
-        var ends: [Int32] = [-1, -1]
-        guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &ends) == 0 else {
-            throw Broken("no sockets: \(SpoolError.reason(errno))")
-        }
-        defer { close(ends[0]) }
-        for piece in pieces {
-            try demand(send(ends[1], piece, piece.count, 0) == piece.count, "a piece was not sent")
-        }
-        close(ends[1])
-        var reader = LineReader(ends[0], terminator: terminator, longest: longest)
+        let descriptor = try socket(with: pieces)
+        defer { close(descriptor) }
+        var reader = LineReader(descriptor, terminator: terminator, longest: longest)
         var found: [[UInt8]] = []
         while try answer(
             to: bytes,
@@ -51,5 +44,39 @@ extension FuzzEntry {
         // Only a line that may be too long ends the reading early.
         let isLong = expected.contains { $0.count >= longest }
         try demand(isLong || found == expected, "\(expected.count - found.count) lines are lost")
+        try readWhole(bytes, pieces, terminator, all, isLong)
+    }
+
+    /// The same in pieces of whole lines.
+    private static func readWhole(
+        _ bytes: [UInt8], _ pieces: [[UInt8]], _ terminator: UInt8, _ all: [UInt8], _ isLong: Bool
+    ) throws {
+        let descriptor = try socket(with: pieces)
+        defer { close(descriptor) }
+        var reader = LineReader(descriptor, terminator: terminator, longest: longest)
+        var found: [UInt8] = []
+        var isWhole = true
+        while let lines = try answer(
+            to: bytes, { () throws(SpoolError) in try reader.nextLines() ?? [] }), !lines.isEmpty
+        {
+            try demand(isWhole, "lines come after one that was cut")
+            isWhole = lines.last == terminator
+            found += lines
+        }
+        try demand(all.starts(with: found), "\(found.text) of \(all.text)")
+        try demand(isLong || found == all, "\(all.count - found.count) bytes are lost")
+    }
+
+    /// What reads them one by one.
+    private static func socket(with pieces: [[UInt8]]) throws -> Int32 {
+        var ends: [Int32] = [-1, -1]
+        guard socketpair(AF_UNIX, Int32(SOCK_SEQPACKET.rawValue), 0, &ends) == 0 else {
+            throw Broken("no sockets: \(SpoolError.reason(errno))")
+        }
+        for piece in pieces {
+            try demand(send(ends[1], piece, piece.count, 0) == piece.count, "a piece was not sent")
+        }
+        close(ends[1])
+        return ends[0]
     }
 }
