@@ -55,7 +55,8 @@ let package = Package(
             dependencies: ["CSpool", "SpoolThreads", "SpoolSelectors", "SpoolQueues"],
             swiftSettings: strict),
         .target(
-            name: "SpoolJobs", dependencies: ["CSpool", "CSQLite", "Migrations", "SpoolThreads"],
+            name: "SpoolJobs",
+            dependencies: ["CSpool", "CSQLite", "Migrations", "SpoolThreads", "SpoolProcesses"],
             swiftSettings: strict),
         .target(
             name: "SpoolWorker",
@@ -133,7 +134,8 @@ let package = Package(
             ],
             path: "Tests/SharedKillRig", swiftSettings: strict),
         .executableTarget(
-            name: "FaultRig", dependencies: ["CFaultDisk", "CSQLite", "SpoolJobs", "SpoolThreads"],
+            name: "FaultRig",
+            dependencies: ["CFaultDisk", "CSpool", "CSQLite", "SpoolJobs", "SpoolThreads"],
             path: "Tests/FaultRig", swiftSettings: strict),
         .target(
             name: "History", dependencies: ["SpoolThreads"], path: "Tests/History",

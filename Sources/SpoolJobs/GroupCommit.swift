@@ -248,7 +248,17 @@ package final class GroupCommit: @unchecked Sendable {
                 try perform(first)
                 return batch
             }
-            (_, batch.unsynced) = try store.commit("committing", syncing) {
+            var isInside = false
+            if let puts = Puts(first[...], all: true) {
+                switch try store.post(puts.jobs, now: puts.latest) {
+                case .here(let isThere): isInside = isThere
+                case .elsewhere(let ids, let unsynced):
+                    puts.deal(ids.lowerBound)
+                    batch.unsynced = unsynced
+                    return batch
+                }
+            }
+            (_, batch.unsynced) = try store.commit("committing", syncing, isInside: isInside) {
                 () throws(SpoolError) in
                 var next = first
                 while !next.isEmpty {
@@ -279,27 +289,40 @@ package final class GroupCommit: @unchecked Sendable {
                 try body(store)
                 rest = rest.dropFirst()
             case .put:
-                let puts = rest.prefix { if case .put = $0.wish { true } else { false } }
-                try put(puts)
+                guard let puts = Puts(rest) else { continue }
+                puts.deal(try store.putValid(puts.jobs, now: puts.latest).lowerBound)
                 rest = rest.dropFirst(puts.count)
             }
         }
     }
 
     /// What several put, as one batch.
-    private func put(_ requests: ArraySlice<Request>) throws(SpoolError) {
+    private struct Puts {
+        private let requests: ArraySlice<Request>
         var jobs: [NewJob] = []
-        var counts: [Int64] = []
         var latest = UnixTime(microseconds: 0)
-        for case .put(let some, let now) in requests.lazy.map(\.wish) {
-            if jobs.isEmpty { jobs = some } else { jobs += some }
-            counts.append(Int64(some.count))
-            latest = max(latest, now)
+
+        /// Those at the beginning. Nil: there are none, or with `all` there are others.
+        init?(_ requests: ArraySlice<Request>, all: Bool = false) {
+            self.requests = requests.prefix { if case .put = $0.wish { true } else { false } }
+            guard !self.requests.isEmpty, !all || self.requests.count == requests.count else {
+                return nil
+            }
+            for case .put(let some, let now) in self.requests.lazy.map(\.wish) {
+                if jobs.isEmpty { jobs = some } else { jobs += some }
+                latest = max(latest, now)
+            }
         }
-        var first = try store.putValid(jobs, now: latest).lowerBound
-        for (request, count) in zip(requests, counts) {
-            request.ids = first...(first + count - 1)
-            first += count
+
+        var count: Int { requests.count }
+
+        func deal(_ first: Int64) {
+            var first = first
+            for request in requests {
+                guard case .put(let some, _) = request.wish else { continue }
+                request.ids = first...(first + Int64(some.count) - 1)
+                first += Int64(some.count)
+            }
         }
     }
 

@@ -27,7 +27,7 @@ public final class Store {
     public let files: StoreFiles
     let connection: Connection
     let gate: Gate?
-    private var openedLedger: SyncLedger?
+    private var openedMemory: (ledger: SyncLedger, board: Board)?
     private let process = getpid()
     private let identity: [UInt64]?
     let pages: UnsafeMutablePointer<Int32>
@@ -205,53 +205,77 @@ public final class Store {
     /// Opened at the first write: opening it waits for a sync that runs, which may hang, and who only looks need not.
     /// The connection has opened the log before, so that its descriptor hears of each sync that fails from now on, and
     /// the ledger knows of those before.
-    func ledger() throws(SpoolError) -> SyncLedger {
-        if let openedLedger { return openedLedger }
-        let opened = try SyncLedger(files.synced)
-        openedLedger = opened
+    func shared() throws(SpoolError) -> (ledger: SyncLedger, board: Board) {
+        if let openedMemory { return openedMemory }
+        let memory = try StoreMemory(files.shared)
+        let opened = (ledger: SyncLedger(memory), board: Board(memory))
+        openedMemory = opened
         return opened
+    }
+
+    func checkProcess() {
+        precondition(process == getpid(), "a store does not cross a fork: open it in the child")
     }
 
     /// As ``write(_:_:_:)``, not inside another one. What is to be synced afterwards is left to the caller, who may do
     /// it in any thread while the store is used for more.
+    /// - Parameter isInside: The caller has entered the gate.
     func commit<Value>(
-        _ doing: String, _ syncing: Syncing, _ body: () throws(SpoolError) -> Value
+        _ doing: String, _ syncing: Syncing, isInside: Bool = false,
+        _ body: () throws(SpoolError) -> Value
     ) throws(SpoolError) -> (Value, Unsynced?) {
-        precondition(process == getpid(), "a store does not cross a fork: open it in the child")
+        checkProcess()
         guard let gate else { throw .readOnly(path: files.database) }
-        let ledger = try ledger()
+        let (ledger, board) = try shared()
         isWriting = true
         defer {
             isWriting = false
             ringAll()
         }
-        try gate.enter()
-        defer { gate.leave() }
-        let value = try transact(doing, ledger, synced: syncing == .first, body)
-        let number = syncing == .first ? 0 : ledger.commit()
+        if !isInside { try gate.enter() }
+        board.enter(toPut: syncing == .afterwards)
+        var carried: Board.Calls?
+        defer {
+            let next = board.leave()
+            gate.leave()
+            next.call()
+            carried?.call()
+        }
+        let (value, number) = try transact(doing, syncing, body)
+        let others = board.end(.committed(first: 0, number: number))
         checkpointIfLong()
-        guard syncing == .afterwards else { return (value, nil) }
+        guard syncing == .afterwards else {
+            carried = others
+            return (value, nil)
+        }
         guard let log = connection.log else { throw SyncLedger.failure(files.database, doing) }
-        return (value, Unsynced(number, log, ledger, files.database, doing))
+        return (value, Unsynced(number, log, ledger, files.database, doing, others))
     }
 
+    /// - Returns: What `body` returns, and the number of the commit.
     private func transact<Value>(
-        _ doing: String, _ ledger: SyncLedger, synced: Bool, _ body: () throws(SpoolError) -> Value
-    ) throws(SpoolError) -> Value {
+        _ doing: String, _ syncing: Syncing, _ body: () throws(SpoolError) -> Value
+    ) throws(SpoolError) -> (Value, UInt64) {
+        let (ledger, board) = try shared()
         try endTransaction()
         if ledger.isBroken { try mendLog(ledger) }
-        try connection.setSynced(synced)
+        try connection.setSynced(syncing == .first)
         try begin(doing)
         do throws(SpoolError) {
             let value = try body()
-            try commit(doing, ledger, synced)
-            return value
+            try putPosts()
+            return (value, try commit(doing, ledger, syncing == .first))
         } catch {
             places.removeAll()
             lastLane = nil
             wanted.removeAll(keepingCapacity: true)
             // One that cannot be undone now is undone before the next one begins. The first error says more.
             try? endTransaction()
+            if case .outcomeUnknown = error {
+                board.end(.unknown).call()
+            } else {
+                board.end(.refused).call()
+            }
             throw error
         }
     }
@@ -279,13 +303,11 @@ public final class Store {
     /// never do.
     private func commit(
         _ doing: String, _ ledger: SyncLedger, _ synced: Bool
-    ) throws(SpoolError) {
+    ) throws(SpoolError) -> UInt64 {
         do throws(SpoolError) {
-            if synced {
-                try commitSynced(doing, ledger)
-            } else {
-                try statement("COMMIT").run(doing)
-            }
+            if synced { return try commitSynced(doing, ledger) }
+            try statement("COMMIT").run(doing)
+            return ledger.commit()
         } catch {
             // Of a full disk SQLite knows that the last page did not fit.
             if case .diskFull = error { throw error }
@@ -294,12 +316,16 @@ public final class Store {
         }
     }
 
-    private func commitSynced(_ doing: String, _ ledger: SyncLedger) throws(SpoolError) {
+    private func commitSynced(
+        _ doing: String, _ ledger: SyncLedger
+    ) throws(SpoolError) -> UInt64 {
+        var number: UInt64 = 0
         try syncing { () throws(SpoolError) in
             guard !ledger.isBroken else { throw SyncLedger.failure(files.database, doing) }
             try statement("COMMIT").run(doing)
-            ledger.commitSynced()
+            number = ledger.commitSynced()
         }
+        return number
     }
 
     private func takeBack() throws(SpoolError) {

@@ -4,7 +4,7 @@
 // process's locks. What Spool needs besides stands in a directory of its own beside the database:
 //
 //   FILE-spool/gate      flock(2) around each write transaction: writers queue instead of finding SQLite busy
-//   FILE-spool/synced    which commits are on disk: see SyncLedger
+//   FILE-spool/shared    memory of all who write: which commits are on disk, puts that wait: see StoreMemory
 //   FILE-spool/live      one locked byte per owner: the kernel drops it when the owner dies
 //   FILE-spool/arrived   doorbell: work may be there        FILE-spool/settled   doorbell: something finished
 //   FILE-spool/logs/     ID.ATTEMPT.log and .idx: what the commands printed
@@ -25,8 +25,8 @@ public struct StoreFiles: Hashable, Sendable {
     public var directory: String { database + "-spool" }
     /// flock(2) of whoever writes.
     public var gate: String { directory + "/gate" }
-    /// Which commits are on disk.
-    var synced: String { directory + "/synced" }
+    /// The memory of all who write.
+    var shared: String { directory + "/shared" }
     /// One locked byte for each owner that lives.
     public var live: String { directory + "/live" }
     /// The doorbell of work that may be taken.
@@ -89,6 +89,9 @@ final class Gate {
             guard errno == EINTR else { throw .system(call: "flock", errno: errno) }
         }
     }
+
+    /// False: somebody else is in it.
+    func tryEnter() -> Bool { flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 }
 
     func leave() { flock(file.descriptor, LOCK_UN) }
 }

@@ -9,17 +9,21 @@ struct Unsynced: Sendable {
     private let ledger: SyncLedger
     private let path: String
     private let doing: String
+    private let others: Board.Calls?
 
+    /// - Parameter others: Whose jobs are in it, too: they wait for the sync.
     init(
-        _ number: UInt64, _ log: LogFile, _ ledger: SyncLedger, _ path: String, _ doing: String
+        _ number: UInt64, _ log: LogFile, _ ledger: SyncLedger, _ path: String, _ doing: String,
+        _ others: Board.Calls? = nil
     ) {
         (self.number, self.log, self.ledger) = (number, log, ledger)
-        (self.path, self.doing) = (path, doing)
+        (self.path, self.doing, self.others) = (path, doing, others)
     }
 
     /// Returns when it is on disk. From any thread, while its store is open.
     /// - Throws: `outcomeUnknown`: it can be seen, and may be gone after a power cut.
     func sync() throws(SpoolError) {
+        defer { others?.call() }
         guard !ledger.sync(upTo: number, log) else { return }
         throw .outcomeUnknown(
             path: path, doing: doing, detail: "the disk failed as it was to be synced")
@@ -33,7 +37,7 @@ extension Store {
     /// Runs something in which SQLite syncs the log. Whoever else writes, or says that something is on disk, must
     /// know when that failed.
     func syncing(_ body: () throws(SpoolError) -> Void) throws(SpoolError) {
-        let ledger = try ledger()
+        let ledger = try shared().ledger
         try ledger.alone { () throws(SpoolError) in
             defer {
                 if connection.hasFailedToSync { ledger.fail() }
@@ -65,7 +69,7 @@ extension Store {
     /// For owners, in a moment in which nothing is to be done: copies the log into the database.
     public func tidyLog() throws(SpoolError) {
         guard pages.pointee > nextCheckpoint, let gate else { return }
-        _ = try ledger()
+        _ = try shared()
         try gate.enter()
         isWriting = true
         defer {
@@ -80,7 +84,7 @@ extension Store {
         // The commit stands: a checkpoint that fails is only put off until the next one. Of a log that is not on disk
         // none may be made: a power cut in it would leave the database with a part of what the log held.
         try? syncing { () throws(SpoolError) in
-            guard try !ledger().isBroken else { return }
+            guard try !shared().ledger.isBroken else { return }
             try checkpoint()
             if nextCheckpoint == checkpointPages { try restartLog() }
         }

@@ -12,8 +12,17 @@ extension Store {
         precondition(!jobs.isEmpty, "put needs at least one job")
         var known = NewJob.CheckedNames()
         for job in jobs { try job.validate(&known) }
-        return try write("putting jobs", .afterwards) { () throws(SpoolError) in
-            try putValid(jobs, now: now)
+        guard !isWriting else { return try putValid(jobs, now: now) }
+        switch try post(jobs, now: now) {
+        case .elsewhere(let ids, let unsynced):
+            try unsynced.sync()
+            return ids
+        case .here(let isInside):
+            let (ids, unsynced) = try commit("putting jobs", .afterwards, isInside: isInside) {
+                () throws(SpoolError) in try putValid(jobs, now: now)
+            }
+            try unsynced?.sync()
+            return ids
         }
     }
 

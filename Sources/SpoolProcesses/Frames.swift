@@ -60,6 +60,14 @@ public struct FrameWriter {
         }
     }
 
+    /// What was put since the last ``flush(to:waiting:)`` or ``discard()``, frames or not.
+    package func withBytes<Value>(_ body: (UnsafeRawBufferPointer) -> Value) -> Value {
+        bytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[sent...])) }
+    }
+
+    /// Begins anew.
+    package mutating func discard() { reset() }
+
     /// Writes what it can without waiting, or everything when `waiting`. True: the other end is there.
     public mutating func flush(to socket: Int32, waiting: Bool) throws(SpoolError) -> Bool {
         let flags = Int32(MSG_NOSIGNAL) | (waiting ? 0 : Int32(MSG_DONTWAIT))
@@ -94,7 +102,7 @@ public struct FramePayload {
     @usableFromInline let bytes: UnsafeRawBufferPointer
     @usableFromInline var offset = 0
 
-    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+    package init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
     /// The next integer.
     /// - Throws: `.badInput` when the frame is shorter.

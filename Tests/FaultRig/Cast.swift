@@ -29,7 +29,7 @@ final class Cast {
         guest = try Guest(stage.path, checkpoints: false)
         careless = try Guest(stage.path, checkpoints: true)
         reader = try Guest(stage.path, checkpoints: false)
-        locks = [stage.path + "-spool/gate", stage.path + "-spool/synced"].map { (path: String) in
+        locks = [stage.path + "-spool/gate", stage.path + "-spool/shared"].map { (path: String) in
             open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         }
         for store in [leader, other] {

@@ -1,11 +1,12 @@
-// FaultRig.swift - rigs S, E and M: the steps of a store interleaved, refused, and without memory.
+// FaultRig.swift - rigs S, E, M and K: the steps of a store interleaved, refused, without memory, cut off.
 //
 //     FaultRig RIG DIRECTORY ROUNDS SEED [MUTANT]
 //
-// RIG is `schedules`, `errors` or `memory`. Each strikes at every call that SQLite makes of the system (of its
-// allocator) while one operation of a store runs, and then looks at everything: ROUNDS of these points, drawn by SEED,
-// or all of them when ROUNDS is 0. Prints one line of counts and an example of each kind of failure; exit status 1 if
-// there was any. With the name of a MUTANT something is broken on purpose, and the rig must be red: see Mutant.
+// RIG is `schedules`, `errors`, `memory` or `producers`. The last one kills ROUNDS times at random instants. The others
+// strike at every call that SQLite makes of the system (of its allocator) while one operation of a store runs, and then
+// look at everything: ROUNDS of these points, drawn by SEED, or all of them when ROUNDS is 0. Prints one line of counts
+// and an example of each kind of failure; exit status 1 if there was any. With the name of a MUTANT something is broken
+// on purpose, and the rig must be red: see Mutant.
 
 private import CFaultDisk
 private import Glibc
@@ -16,7 +17,8 @@ struct FaultRig {
     static func main() throws {
         let words = CommandLine.arguments
         guard words.count >= 5, let rounds = Int(words[3]), let seed = UInt64(words[4]) else {
-            print("usage: FaultRig schedules|errors|memory DIRECTORY ROUNDS SEED [MUTANT]")
+            print(
+                "usage: FaultRig schedules|errors|memory|producers DIRECTORY ROUNDS SEED [MUTANT]")
             exit(64)
         }
         let plan = Plan(directory: words[2], rounds: rounds, seed: seed)
@@ -30,11 +32,12 @@ struct FaultRig {
         if words[1] == "memory", fault_memory_begin() != 0 {
             throw SpoolError.usage("SQLite was used before its memory could be made scarce")
         }
-        try Gatekeeper.standInBetween()
+        if words[1] != "producers" { try Gatekeeper.standInBetween() }
         let report =
             switch words[1] {
             case "schedules": try Schedules(plan).run()
             case "errors": try Errors(plan).run()
+            case "producers": try Producers(plan).run()
             default: try Memory(plan).run()
             }
         print(report.text(plan))

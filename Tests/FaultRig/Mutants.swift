@@ -17,6 +17,8 @@ enum Mutant: String, CaseIterable {
     case noFence = "no-fence"
     /// A put says that it is done whatever the commit says.
     case earlyReply = "early-reply"
+    /// Jobs that were taken along by a process that died count as not put, whatever it had committed.
+    case forgottenBatch = "forgotten-batch"
 
     nonisolated(unsafe) static var chosen: Mutant?  // set once, before anything runs
 }
@@ -25,7 +27,7 @@ extension Operation {
     /// What rigs E and M strike at: all operations, or the one that a mutant breaks.
     static var chosen: [Operation] {
         switch Mutant.chosen {
-        case nil, .automaticCheckpoints, .carelessGuest: all
+        case nil, .automaticCheckpoints, .carelessGuest, .forgottenBatch: all
         case .lateCounters: [brokenPut(countsLate: true)]
         case .earlyReply: [brokenPut(countsLate: false)]
         case .noFence:

@@ -1,4 +1,5 @@
-// FaultTests.swift - rigs S, E and M: Tests/FaultRig strikes at every call of SQLite's and at every allocation.
+// FaultTests.swift - rigs S, E, M and K: Tests/FaultRig strikes at every call of SQLite's, at every allocation, at
+// producers that put together.
 
 import CSQLite
 import Foundation
@@ -121,5 +122,22 @@ struct ScheduleTests {
         }
         let check = try Program("spool", ["check", scratch.path], in: scratch.directory)
         #expect(try check.wait() == 0, "\(check.printed)")
+    }
+}
+
+@Suite("Producers in processes of their own", .timeLimit(.minutes(60))) struct ProducerKillTests {
+    @Test(
+        "K, D1, R4, O1: killed at random instants: all that was acknowledged is there, once and in order"
+    )
+    func isSound() throws {
+        let run = try FaultRun("producers", points: Rounds.count(300))
+        #expect(run.isGreen, "\(run.said)")
+        #expect(!run.said.contains(" 0 transactions for several"), "none put for another")
+    }
+
+    @Test("K, D1: the rig notices when a death makes others put again what was put")
+    func rigBites() throws {
+        let run = try FaultRun("producers", points: 1000, "forgotten-batch")
+        #expect(run.isRed && run.said.contains("D1: a job was put twice"), "\(run.said)")
     }
 }

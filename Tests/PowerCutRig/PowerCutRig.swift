@@ -113,7 +113,7 @@ extension PowerCutRig {
             }
             try store.tidyLog()
             fault_disk_heal()
-            if isCareless { forgetFailures(path + "-spool/synced") }
+            if isCareless { forgetFailures(path + "-spool/shared") }
         }
     }
 

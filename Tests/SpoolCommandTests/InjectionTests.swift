@@ -105,7 +105,7 @@ import Testing
                 top/in/jobs.db-spool/logs/2.1.idx
                 top/in/jobs.db-spool/logs/2.1.log
                 top/in/jobs.db-spool/settled
-                top/in/jobs.db-spool/synced
+                top/in/jobs.db-spool/shared
                 top/in/jobs.db-wal
 
                 """)
@@ -114,7 +114,7 @@ import Testing
     @Test(
         "P5: a link that was planted beside the database is not followed",
         arguments: [
-            "gate", "synced", "live", "arrived", "settled", "logs/1.1.log", "logs/1.1.idx", "hint",
+            "gate", "shared", "live", "arrived", "settled", "logs/1.1.log", "logs/1.1.idx", "hint",
         ])
     func plantedLinks(_ name: String) {
         _ = bench.shell(

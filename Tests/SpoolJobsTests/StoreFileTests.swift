@@ -218,7 +218,7 @@ import Testing
     @Test("can be looked at while a sync of somebody's hangs")
     func hangingSync() throws {
         try scratch.store().put([.command("true")], now: noon)
-        let file = try File.side(scratch.path + "-spool/synced")
+        let file = try File.side(scratch.path + "-spool/shared")
         #expect(flock(file.descriptor, LOCK_EX) == 0)
         let store = try scratch.store(.existing)
         #expect(try store.counts(queue: nil).ready == 1)

@@ -1,0 +1,364 @@
+// Board.swift - puts of processes that found another one in the gate: it takes them along in its transaction.
+//
+// A process that puts has a seat in the memory that all writers share. While another one is in the gate it posts its
+// jobs there and sleeps; whoever is in the gate puts them in its own transaction, and says when it was committed. So
+// four processes that put one job after the other make one transaction where they would make four, and wait for it
+// once. After "flat combining", Hendler, Incze, Shavit and Tzafrir, SPAA 2010.
+//
+// Invariants:
+//  - only who is in the gate takes what was posted, and only its own process posts in a seat;
+//  - a batch is begun (its number stands here, its jobs' ids in their seats) before it is committed, with its number in
+//    the same transaction. So whoever enters the gate after a death finds jobs that were taken, and sees in the store
+//    whether they are there: none is put twice, and none that was acknowledged is missing;
+//  - jobs of a process that does not look any more are not taken: they would come out of nowhere later.
+
+private import CSpool
+private import Glibc
+internal import SpoolProcesses
+internal import SpoolThreads
+internal import Synchronization
+
+/// The seat of one store, and the others' as the one in the gate sees them. Not for two threads at once.
+final class Board {
+    static let seats = 32
+    static let seatSize = 4096
+
+    /// How it went with jobs that were posted.
+    enum Fate {
+        case waiting
+        /// With the id of the first one, and the commit's number in ``SyncLedger``.
+        case committed(first: Int64, number: UInt64)
+        /// Not put: whoever took them could not.
+        case refused
+        /// Nobody can tell.
+        case unknown
+    }
+
+    /// Jobs that were taken from a seat.
+    struct Post {
+        let seat: Int
+        let jobs: [NewJob]
+        let now: UnixTime
+    }
+
+    private let memory: StoreMemory
+    private var own: Int?
+    private var wantsSeat = false
+    /// Seats whose jobs were taken for the transaction that is open.
+    private var carried: [Int] = []
+    /// When a batch of puts entered the gate. Nil: something else did.
+    private var began: Deadline?
+    private var writer = FrameWriter()
+
+    /// The longest sleep of one that waits: who took its jobs, or should, may have died.
+    private static let patience = Duration.milliseconds(5)
+    /// Who has not looked for so long is not there.
+    private static let freshness = Duration.milliseconds(50)
+    /// A batch that took long, as the disk did, says nothing about how soon others come back.
+    private static let longestGathering = Duration.microseconds(200)
+
+    init(_ memory: StoreMemory) { self.memory = memory }
+
+    // MARK: - Words
+
+    fileprivate enum Word: Int {
+        /// 1: somebody is in the gate.
+        case isLed
+        /// Seats with jobs that nobody has taken, a bit each; and seats whose jobs were taken.
+        case posted, taken
+        /// The number of the batch that was begun.
+        case batch
+        /// How many put in the last batch or waited at its end, the one in the gate among them.
+        case expected
+        /// How long the last batch took, from the gate to the disk, in nanoseconds.
+        case round
+    }
+
+    private enum State {
+        static let idle: UInt64 = 0
+        static let posted: UInt64 = 1
+        static let taken: UInt64 = 2
+        static let committed: UInt64 = 3
+        static let refused: UInt64 = 4
+        static let unknown: UInt64 = 5
+    }
+
+    /// What stands at the beginning of a seat, in words.
+    fileprivate enum Field: Int {
+        case state
+        /// An event count, half a word.
+        case calls
+        /// When its process looked last.
+        case looked
+        case first, number
+        case length
+    }
+    private static let header = 64
+
+    private func at(_ word: Word) -> SharedWord {
+        memory.word(StoreMemory.Place.board + word.rawValue)
+    }
+
+    private func at(_ field: Field, _ seat: Int) -> SharedWord {
+        memory.word((StoreMemory.Place.seats + seat * Board.seatSize) / 8 + field.rawValue)
+    }
+
+    private func value(_ word: SharedWord) -> UInt64 {
+        word.pointee.load(ordering: .sequentiallyConsistent)
+    }
+
+    private func set(_ word: SharedWord, _ value: UInt64) {
+        word.pointee.store(value, ordering: .sequentiallyConsistent)
+    }
+
+    private func mark(_ word: Word, _ seat: Int, _ isMarked: Bool) {
+        let bit = UInt64(1) << UInt64(seat)
+        if isMarked {
+            at(word).pointee.bitwiseOr(bit, ordering: .sequentiallyConsistent)
+        } else {
+            at(word).pointee.bitwiseAnd(~bit, ordering: .sequentiallyConsistent)
+        }
+    }
+
+    private func marked(_ word: Word) -> [Int] {
+        let bits = value(at(word))
+        return bits == 0 ? [] : (0..<Board.seats).filter { bits & (1 << UInt64($0)) != 0 }
+    }
+
+    private func calls(_ seat: Int) -> EventCount { Calls(memory: memory, seats: []).count(seat) }
+
+    /// Those who are to look again.
+    struct Calls: Sendable {
+        fileprivate let memory: StoreMemory
+        fileprivate let seats: [Int]
+        /// When the batch that they are in entered the gate.
+        fileprivate var began: Deadline?
+
+        /// Wakes them. From any thread.
+        func call() {
+            if let began, !seats.isEmpty {
+                let took = UInt64(max(0, (Deadline.now() - began).nanoseconds))
+                memory.word(StoreMemory.Place.board + Word.round.rawValue).pointee
+                    .store(took, ordering: .relaxed)
+            }
+            for seat in seats { count(seat).advance(waking: 1) }
+        }
+
+        fileprivate func count(_ seat: Int) -> EventCount {
+            let word = memory.bytes(
+                at: StoreMemory.Place.seats + seat * Board.seatSize + Field.calls.rawValue * 8)
+            return EventCount(
+                word.assumingMemoryBound(to: Atomic<UInt32>.self), reach: .sharedMemory)
+        }
+    }
+
+    private func payload(_ seat: Int) -> UnsafeMutableRawBufferPointer {
+        let start = StoreMemory.Place.seats + seat * Board.seatSize + Board.header
+        return UnsafeMutableRawBufferPointer(
+            start: memory.bytes(at: start), count: Board.seatSize - Board.header)
+    }
+
+    private static func clock() -> UInt64 { Deadline.now().nanoseconds }
+
+    // MARK: - Who posts
+
+    /// Whether somebody is in the gate. A hint: it may have died there.
+    var isLed: Bool { value(at(.isLed)) != 0 }
+
+    /// Posts jobs, if there is room. Then they wait for their ``fate()``.
+    func post(_ jobs: [NewJob], now: UnixTime) -> Bool {
+        guard let own else {
+            wantsSeat = true
+            return false
+        }
+        writer.discard()
+        writer.put(now.microseconds)
+        writer.put(UInt32(jobs.count))
+        let room = payload(own)
+        for job in jobs {
+            guard job.body.count <= room.count else { return false }
+            writer.put(job)
+            guard writer.count <= room.count else { return false }
+        }
+        writer.withBytes { room.copyMemory(from: $0) }
+        set(at(.length, own), UInt64(writer.count))
+        set(at(.looked, own), Board.clock())
+        set(at(.state, own), State.posted)
+        mark(.posted, own, true)
+        return true
+    }
+
+    /// What became of them. Once they do not wait any more the seat is free for the next.
+    func fate() -> Fate {
+        guard let own else { preconditionFailure("only who has posted asks") }
+        let fate: Fate
+        switch value(at(.state, own)) {
+        case State.committed:
+            fate = .committed(
+                first: Int64(bitPattern: value(at(.first, own))), number: value(at(.number, own)))
+        case State.refused: fate = .refused
+        case State.unknown: fate = .unknown
+        default: return .waiting
+        }
+        set(at(.state, own), State.idle)
+        return fate
+    }
+
+    /// Sleeps until it is called, for a moment at most: look again.
+    func sleep() {
+        guard let own else { return }
+        let seen = calls(own).read()
+        set(at(.looked, own), Board.clock())
+        let state = value(at(.state, own))
+        guard state == State.posted || state == State.taken else { return }
+        calls(own).wait(after: seen, until: Deadline(after: Board.patience))
+    }
+
+    /// Nobody has taken them.
+    var isWaiting: Bool { own.map { value(at(.state, $0)) == State.posted } ?? false }
+
+    /// Takes back what nobody has taken. The caller is in the gate, and nothing is unfinished.
+    func withdraw() {
+        guard let own else { return }
+        mark(.posted, own, false)
+        set(at(.state, own), State.idle)
+    }
+
+    // MARK: - Who is in the gate
+
+    /// In the gate from now on.
+    /// - Parameter toPut: Others that put are waited for, a moment.
+    func enter(toPut: Bool) {
+        set(at(.isLed), 1)
+        if wantsSeat { sit() }
+        began = toPut ? Deadline.now() : nil
+        if toPut { gather() }
+    }
+
+    /// Lets others run until three in four of those have posted that are expected, for half a batch at most: those of
+    /// the batch before come back a moment later, and would make a second line that is always one sync behind.
+    private func gather() {
+        let expected = Int(clamping: value(at(.expected)))
+        let wanted = expected - expected / 4
+        guard wanted > 1 else { return }
+        let round = Duration.nanoseconds(Int64(clamping: value(at(.round))))
+        let limit = Deadline(after: min(round / 2, Board.longestGathering))
+        while 1 + value(at(.posted)).nonzeroBitCount < wanted, !limit.isPast { Pause.yield() }
+    }
+
+    /// Out of the gate next.
+    /// - Returns: One of those that still wait: it can enter then.
+    func leave() -> Calls {
+        set(at(.isLed), 0)
+        return Calls(memory: memory, seats: Array(marked(.posted).prefix(1)))
+    }
+
+    /// Takes a seat that nobody living has; its lock goes with the process.
+    private func sit() {
+        wantsSeat = false
+        guard !isUnfinished else { return }
+        own = (0..<Board.seats).first {
+            spool_lock_byte(memory.file.descriptor, Int64($0), Int32(F_WRLCK)) == 0
+        }
+        withdraw()
+    }
+
+    var hasPosts: Bool { value(at(.posted)) != 0 }
+
+    /// Jobs were taken by one that has died.
+    var isUnfinished: Bool { value(at(.taken)) != 0 }
+
+    /// Takes what was posted by those who still look. Nothing is unfinished.
+    func take() -> [Post] {
+        let now = Board.clock()
+        var posts: [Post] = []
+        for seat in marked(.posted) where value(at(.state, seat)) == State.posted {
+            let looked = value(at(.looked, seat))
+            guard now < looked + UInt64(Board.freshness.nanoseconds) else { continue }
+            mark(.taken, seat, true)
+            set(at(.state, seat), State.taken)
+            mark(.posted, seat, false)
+            if let post = read(seat) {
+                posts.append(post)
+                carried.append(seat)
+            } else {
+                finish(seat, State.refused)
+                mark(.taken, seat, false)
+                calls(seat).advance(waking: 1)
+            }
+        }
+        return posts
+    }
+
+    /// Nil: somebody has written into it.
+    private func read(_ seat: Int) -> Post? {
+        let bytes = payload(seat)
+        let length = Int(clamping: value(at(.length, seat)))
+        guard length <= bytes.count else { return nil }
+        var payload = FramePayload(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
+        do throws(SpoolError) {
+            let now = UnixTime(microseconds: try payload.integer())
+            var jobs: [NewJob] = []
+            for _ in 0..<(try payload.integer(UInt32.self)) { jobs.append(try payload.newJob()) }
+            return jobs.isEmpty ? nil : Post(seat: seat, jobs: jobs, now: now)
+        } catch {
+            return nil
+        }
+    }
+
+    /// Before the commit: what was taken is its batch of that number, with these ids.
+    func begin(_ number: Int64, _ posts: [Post], first: Int64) {
+        var first = first
+        for post in posts {
+            set(at(.first, post.seat), UInt64(bitPattern: first))
+            first += Int64(post.jobs.count)
+        }
+        set(at(.batch), UInt64(bitPattern: number))
+    }
+
+    /// The number of the batch that was begun and not finished. Nil: what was taken was not begun.
+    var begun: Int64? {
+        let number = value(at(.batch))
+        return number == 0 ? nil : Int64(bitPattern: number)
+    }
+
+    /// How the transaction ended that took jobs along, if it did.
+    /// - Returns: Those who wait for it.
+    func end(_ fate: Fate) -> Calls {
+        let seats = carried
+        carried = []
+        if began != nil {
+            set(at(.expected), UInt64(1 + seats.count + value(at(.posted)).nonzeroBitCount))
+        }
+        if !seats.isEmpty { settle(seats, fate) }
+        return Calls(memory: memory, seats: seats, began: began)
+    }
+
+    /// How it went with jobs that were taken by one that has died.
+    /// - Returns: Those who wait for it.
+    func endUnfinished(_ fate: Fate) -> Calls {
+        let seats = marked(.taken)
+        settle(seats, fate)
+        return Calls(memory: memory, seats: seats)
+    }
+
+    private func settle(_ seats: [Int], _ fate: Fate) {
+        for seat in seats where value(at(.state, seat)) == State.taken {
+            switch fate {
+            case .waiting:
+                finish(seat, State.posted)
+                mark(.posted, seat, true)
+            case .committed(_, let number):
+                set(at(.number, seat), number)
+                finish(seat, State.committed)
+            case .refused: finish(seat, State.refused)
+            case .unknown: finish(seat, State.unknown)
+            }
+        }
+        // In this order: a batch that begins must not be found with the number of the one before.
+        set(at(.batch), 0)
+        set(at(.taken), 0)
+    }
+
+    private func finish(_ seat: Int, _ state: UInt64) { set(at(.state, seat), state) }
+}

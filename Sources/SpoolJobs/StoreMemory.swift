@@ -1,0 +1,105 @@
+// StoreMemory.swift - what the processes that write to one file share in memory: FILE-spool/shared, mapped.
+//
+// The words count from the start of the system: a power cut leaves anything in the file, so it begins anew. Nothing
+// here is needed to know the state of a job: it only saves work that was done, or that another process can do better.
+
+private import CSpool
+private import Glibc
+internal import SpoolThreads
+internal import Synchronization
+
+typealias SharedWord = UnsafeMutablePointer<Atomic<UInt64>>
+
+/// Memory of all processes that have opened a file for writing. Mapped as long as the object lives.
+final class StoreMemory: @unchecked Sendable {  // a constant address; atomic words
+    /// Its flock(2) is the sync lock of ``SyncLedger``, its locks of bytes are the seats of ``Board``.
+    let file: File
+    private let base: UnsafeMutableRawPointer
+
+    /// Where whose words are.
+    enum Place {
+        static let boot = 0..<5
+        static let ledger = 5
+        static let board = 64
+        /// Bytes from here on belong to the seats.
+        static let seats = 4096
+        static let size = seats + Board.seats * Board.seatSize
+    }
+
+    /// - Throws: as ``File/side(_:)``; `diskFull`, `inputOutput`, `system`.
+    init(_ path: String) throws(SpoolError) {
+        let file = try File.side(path)
+        try StoreMemory.lock(file)
+        defer { StoreMemory.unlock(file) }
+        let boot = StoreMemory.bootID()
+        base = try StoreMemory.map(file.descriptor, path, isShared: boot != nil)
+        self.file = file
+        beginAnew(unless: boot ?? [])
+    }
+
+    deinit { munmap(base, Place.size) }
+
+    /// Memory at an offset that is a multiple of 8.
+    func bytes(at offset: Int) -> UnsafeMutableRawPointer { base + offset }
+
+    func word(_ index: Int) -> SharedWord {
+        bytes(at: index * 8).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+
+    private static func map(
+        _ descriptor: Int32, _ path: String, isShared: Bool
+    ) throws(SpoolError) -> UnsafeMutableRawPointer {
+        let size = Place.size
+        var status = stat()
+        if fstat(descriptor, &status) != 0 || status.st_size < size {
+            // Written, not only made longer: a hole could find the disk full when it is touched.
+            let zeros = [UInt8](repeating: 0, count: size)
+            let count = pwrite(descriptor, zeros, size, 0)
+            if count >= 0, count < size { errno = ENOSPC }
+            guard count == size else { throw File.failure(path, "making it") }
+        }
+        let kind = isShared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS
+        let memory = mmap(
+            nil, size, PROT_READ | PROT_WRITE, kind, isShared ? descriptor : -1, 0)
+        guard let memory, memory != MAP_FAILED else { throw .system(call: "mmap", errno: errno) }
+        return memory
+    }
+
+    /// Which start of the system this is, in words. Nil: it does not say; then no process can trust another's words.
+    private static func bootID() -> [UInt64]? {
+        let descriptor = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var id = [UInt64](repeating: 0, count: Place.boot.count)
+        let count = id.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+        return count > 0 ? id : nil
+    }
+
+    private func beginAnew(unless boot: [UInt64]) {
+        let isOld = boot.indices.contains {
+            word($0).pointee.load(ordering: .sequentiallyConsistent) != boot[$0]
+        }
+        guard isOld else { return }
+        for index in Place.boot.count..<Place.size / 8 { set(index, 0) }
+        for index in boot.indices { set(index, boot[index]) }
+    }
+
+    private func set(_ index: Int, _ value: UInt64) {
+        word(index).pointee.store(value, ordering: .sequentiallyConsistent)
+    }
+
+    /// Waits for the file's lock, which the kernel drops when its holder dies.
+    static func lock(_ file: File) throws(SpoolError) {
+        while flock(file.descriptor, LOCK_EX) != 0 {
+            guard errno == EINTR else { throw .system(call: "flock", errno: errno) }
+        }
+    }
+
+    /// False: another process has it.
+    static func tryLock(_ file: File) -> Bool {
+        // Without the lock, if the system has none left, what it guards only serves nobody else.
+        flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK
+    }
+
+    static func unlock(_ file: File) { flock(file.descriptor, LOCK_UN) }
+}

@@ -1,0 +1,94 @@
+// StorePost.swift - one transaction for the puts of several processes: see Board.
+
+internal import SpoolThreads
+
+extension Store {
+    /// Who puts jobs that were checked.
+    enum Putting {
+        /// Another process did, with these ids.
+        case elsewhere(ClosedRange<Int64>, Unsynced)
+        /// The caller must, with the next commit; it may have entered the gate already.
+        case here(isInside: Bool)
+    }
+
+    /// Lets another process put jobs, if one is in the gate.
+    /// - Throws: `outcomeUnknown` when that one cannot tell.
+    func post(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> Putting {
+        guard let gate, !isWriting else { return .here(isInside: false) }
+        let (ledger, board) = try shared()
+        guard board.isLed else { return .here(isInside: false) }
+        checkProcess()
+        guard board.post(jobs, now: now) else { return .here(isInside: false) }
+        while true {
+            switch board.fate() {
+            case .committed(let first, let number):
+                guard let log = connection.log else {
+                    throw SyncLedger.failure(files.database, "putting jobs")
+                }
+                let ids = first...(first + Int64(jobs.count) - 1)
+                return .elsewhere(
+                    ids, Unsynced(number, log, ledger, files.database, "putting jobs"))
+            case .refused: return .here(isInside: false)
+            case .unknown:
+                throw .outcomeUnknown(
+                    path: files.database, doing: "putting jobs",
+                    detail: "the process that put them could not tell")
+            case .waiting:
+                guard gate.tryEnter() else {
+                    board.sleep()
+                    continue
+                }
+                if try leads() { return .here(isInside: true) }
+                gate.leave()
+            }
+        }
+    }
+
+    /// In the gate: whether what was posted is ours to put. If not it has its fate.
+    private func leads() throws(SpoolError) -> Bool {
+        let (_, board) = try shared()
+        do throws(SpoolError) {
+            try finishBatch()
+        } catch {
+            board.withdraw()
+            gate?.leave()
+            throw error
+        }
+        guard board.isWaiting else { return false }
+        board.withdraw()
+        return true
+    }
+
+    /// In the gate: finds out about jobs that were taken by one that has died.
+    func finishBatch() throws(SpoolError) {
+        let (ledger, board) = try shared()
+        guard board.isUnfinished else { return }
+        guard let begun = board.begun, try lastBatch() >= begun else {
+            board.endUnfinished(.waiting).call()
+            return
+        }
+        board.endUnfinished(.committed(first: 0, number: ledger.commit())).call()
+    }
+
+    private func lastBatch() throws(SpoolError) -> Int64 {
+        let select = try statement("SELECT batch FROM spool")
+        defer { select.reset() }
+        return try select.step("committing") ? select.int(0) : 0
+    }
+
+    /// In a transaction: puts what other processes have posted, too.
+    func putPosts() throws(SpoolError) {
+        let (_, board) = try shared()
+        try finishBatch()
+        guard board.hasPosts else { return }
+        let posts = board.take()
+        guard !posts.isEmpty else { return }
+        let ids = try putValid(posts.flatMap(\.jobs), now: posts.lazy.map(\.now).max() ?? .now())
+        let update = try statement("UPDATE spool SET batch = batch + 1 RETURNING batch")
+        defer { update.reset() }
+        guard try update.step("committing") else {
+            throw .storeCorrupt(path: files.database, detail: "the table spool is empty")
+        }
+        board.begin(update.int(0), posts, first: ids.lowerBound)
+    }
+}

@@ -1,0 +1,255 @@
+// BoardTests.swift - puts that another process takes along: each is put once, whoever dies when.
+
+import SpoolProcesses
+import SpoolThreads
+import Synchronization
+import Testing
+
+@testable import SpoolJobs
+
+/// One store whose puts are posted, and another one that is in the gate; two processes, as far as they know.
+// The store that posts belongs to one thread at a time.
+private final class Pair: @unchecked Sendable {
+    let scratch = Scratch()
+    let poster: Store
+    let leader: Store
+    let outcome = Mutex<Result<ClosedRange<Int64>, SpoolError>?>(nil)
+
+    init() throws {
+        poster = try scratch.store()
+        leader = try scratch.store()
+        // Who meets somebody in the gate asks for a seat, and has it the next time.
+        try leader.inGate { _ in }
+        try leader.shared().board.enter(toPut: false)
+        try poster.put([.command("seat")], now: noon)
+        _ = try leader.shared().board.leave()
+    }
+
+    var board: Board { get throws { try leader.shared().board } }
+
+    /// Begins a put that will be posted, and returns when it has been.
+    func post(_ words: String...) throws -> Thread {
+        let job = NewJob(.command(words.map { Array($0.utf8) }))
+        let thread = Thread { [self] in
+            let result = Result { () throws(SpoolError) in try poster.put([job], now: noon) }
+            outcome.withLock { $0 = result }
+        }
+        try thread.start()
+        try until { try board.hasPosts }
+        return thread
+    }
+
+    func until(_ isSo: () throws -> Bool) throws {
+        let limit = Deadline(after: .seconds(20))
+        while try !isSo() {
+            guard !limit.isPast else { throw SpoolError.timedOut("it did not come to be") }
+            Pause.briefly(upTo: .microseconds(200))
+        }
+    }
+
+    var ids: ClosedRange<Int64>? { outcome.withLock { try? $0?.get() } }
+    var commands: String {
+        get throws { try scratch.shell("SELECT group_concat(command, ' ') FROM job") }
+    }
+    var batches: String { get throws { try scratch.shell("SELECT batch FROM spool") } }
+}
+
+extension Store {
+    /// As a process that is in the gate, and dies there.
+    fileprivate func inGate(_ body: (Board) throws -> Void) throws {
+        let board = try shared().board
+        try gate?.enter()
+        board.enter(toPut: false)
+        try body(board)
+        isWriting = false
+        gate?.leave()
+    }
+
+    /// The transaction of one that takes along what was posted, up to its end or not.
+    fileprivate func takeAlong(_ end: StaticString) throws {
+        isWriting = true
+        try statement("BEGIN IMMEDIATE").run()
+        try putPosts()
+        try statement(end).run()
+    }
+}
+
+@Suite("Puts of several processes", .timeLimit(.minutes(10))) struct BoardTests {
+    private let pair: Pair
+
+    init() throws { pair = try Pair() }
+
+    @Test("D1: go into the transaction of the one that is in the gate")
+    func takenAlong() throws {
+        var posting: Thread?
+        try pair.leader.write("putting jobs", .afterwards) { () throws(SpoolError) in
+            _ = try pair.leader.put([.command("first")], now: noon)
+            posting = try? pair.post("second")
+        }
+        try posting?.join()
+        #expect(pair.ids == 3...3)
+        #expect(try pair.commands == "seat first second")
+        #expect(try pair.batches == "1")
+        #expect(try pair.poster.check() == [])
+    }
+
+    @Test("D1, R4: whose taker died before it committed are put by the process itself, once")
+    func deathBefore() throws {
+        var posting: Thread?
+        try pair.leader.inGate { _ in
+            posting = try pair.post("again")
+            try pair.leader.takeAlong("ROLLBACK")
+        }
+        try posting?.join()
+        #expect(pair.ids == 2...2)
+        #expect(try pair.commands == "seat again")
+        #expect(try pair.batches == "0")
+    }
+
+    @Test("D1, R4: whose taker died after it committed are not put again")
+    func deathAfter() throws {
+        var posting: Thread?
+        try pair.leader.inGate { _ in
+            posting = try pair.post("once")
+            try pair.leader.takeAlong("COMMIT")
+        }
+        try posting?.join()
+        #expect(pair.ids == 2...2)
+        #expect(try pair.commands == "seat once")
+        #expect(try pair.batches == "1")
+    }
+
+    @Test(
+        "D1, R4: whose taker died are settled by the next one that takes some",
+        arguments: [false, true])
+    func deathAndSuccessor(isCommitted: Bool) throws {
+        var posting: Thread?
+        try pair.leader.inGate { _ in
+            posting = try pair.post("once")
+            try pair.leader.takeAlong(isCommitted ? "COMMIT" : "ROLLBACK")
+            // While the gate seems to be held it is not the poster that finds out.
+            let next = try pair.scratch.store()
+            try next.takeAlong("COMMIT")
+            next.isWriting = false
+            let (ledger, board) = try next.shared()
+            board.end(.committed(first: 0, number: ledger.commit())).call()
+        }
+        try posting?.join()
+        #expect(pair.ids == 2...2)
+        #expect(try pair.commands == "seat once")
+    }
+
+    @Test(
+        "D1, R4: whose taker died after it committed are not put again when the next one fails")
+    func deathAndFailure() throws {
+        var posting: Thread?
+        try pair.leader.inGate { _ in
+            posting = try pair.post("once")
+            try pair.leader.takeAlong("COMMIT")
+            let next = try pair.scratch.store()
+            _ = try next.shared().board.end(.refused)
+        }
+        try posting?.join()
+        #expect(try pair.commands == "seat once")
+    }
+
+    @Test("D4: that could not be put by the other are put by the process itself, or say why not")
+    func refused() throws {
+        var posting: Thread?
+        #expect(throws: SpoolError.badInput("not this one.")) {
+            try pair.leader.write("putting jobs", .afterwards) { () throws(SpoolError) in
+                posting = try? pair.post("mine")
+                try pair.leader.putPosts()
+                throw SpoolError.badInput("not this one.")
+            }
+        }
+        try posting?.join()
+        #expect(pair.ids == 2...2)
+        #expect(try pair.commands == "seat mine")
+    }
+
+    @Test("D5: say that nobody can tell when the other one cannot")
+    func unknown() throws {
+        var posting: Thread?
+        try pair.leader.inGate { board in
+            posting = try pair.post("perhaps")
+            try pair.leader.takeAlong("ROLLBACK")
+            board.end(.unknown).call()
+        }
+        try posting?.join()
+        let outcome = pair.outcome.withLock { $0 }
+        #expect(throws: SpoolError.self) { try outcome?.get() }
+        guard case .failure(.outcomeUnknown) = outcome else {
+            Issue.record("\(String(describing: outcome))")
+            return
+        }
+    }
+
+    @Test("that wait no more, as their process has died, are not put later")
+    func ghosts() throws {
+        let board = try pair.poster.shared().board
+        let memory = try StoreMemory(pair.leader.files.shared)
+        try pair.leader.inGate { leading in
+            #expect(board.post([.command("ghost")], now: noon))
+            #expect(leading.hasPosts)
+            // It looked last when the system started.
+            memory.bytes(at: StoreMemory.Place.seats + 16).storeBytes(of: 0, as: UInt64.self)
+            try pair.leader.takeAlong("COMMIT")
+        }
+        try pair.leader.put([.command("later")], now: noon)
+        #expect(try pair.commands == "seat later")
+    }
+
+    @Test("that somebody has overwritten in memory are refused, and put by the process itself")
+    func overwritten() throws {
+        let memory = try StoreMemory(pair.leader.files.shared)
+        var posting: Thread?
+        try pair.leader.inGate { _ in
+            posting = try pair.post("mine")
+            memory.bytes(at: StoreMemory.Place.seats + 64).storeBytes(of: -1, as: Int64.self)
+            memory.bytes(at: StoreMemory.Place.seats + 72).storeBytes(of: -1, as: Int64.self)
+            try pair.leader.takeAlong("COMMIT")
+        }
+        try posting?.join()
+        #expect(try pair.commands == "seat mine")
+    }
+
+    @Test("that are too large for a seat wait for the gate")
+    func large() throws {
+        let body = Body.bytes([UInt8](repeating: 7, count: 5000))
+        let board = try pair.poster.shared().board
+        #expect(!board.post([NewJob(.kind("k"), body: body)], now: noon))
+        #expect(!board.post([NewJob](repeating: .command("many"), count: 200), now: noon))
+        #expect(board.post([.command("small")], now: noon))
+    }
+
+    @Test("survive the way through memory with all that they have")
+    func allOfIt() throws {
+        var job = NewJob(
+            .command([Array("a b".utf8), [255, 1]]), body: .bytes([0, 200]), queue: "mail",
+            name: "name", priority: 4_294_967_295, due: noon, retries: 3,
+            backoff: Backoff(min: .seconds(1), max: .seconds(2)), timeout: .milliseconds(7),
+            place: Place(directory: [47], environment: [65, 61, 0]))
+        for body in [Body.none, .json(#"{"a": "ü"}"#), job.body] {
+            for work in [job.work, .kind("k")] {
+                (job.body, job.work) = (body, work)
+                #expect(try Pair.copied(job) == job)
+            }
+        }
+        #expect(try Pair.copied(.command("true")) == .command("true"))
+    }
+}
+
+extension Pair {
+    static func copied(_ job: NewJob) throws -> NewJob {
+        var writer = FrameWriter()
+        writer.put(job)
+        let result = writer.withBytes { bytes in
+            Result { () throws(SpoolError) in
+                var payload = FramePayload(bytes)
+                return try payload.newJob()
+            }
+        }
+        return try result.get()
+    }
+}
