@@ -10,8 +10,10 @@ internal import SpoolJobs
 internal import SpoolThreads
 
 extension SupervisorState {
-    /// From the end of an exchange to the next one, while jobs flow.
-    static let pace = Duration.microseconds(1500)
+    /// From the end of an exchange to the next one, while jobs flow: so many times what it took, so that the producers
+    /// have the gate and the disk for most of the time.
+    static let pace = 8
+    static let paces = Duration.microseconds(1500)...Duration.microseconds(4000)
     /// An exchange that comes later than this does not belong to the flow.
     static let flowGap = Duration.milliseconds(1)
     /// A pause in which fewer jobs came was not worth it.
@@ -37,6 +39,8 @@ extension SupervisorState {
         }
         guard look.isDry, !look.claims.isEmpty, hurryUntil <= now else { return endFlow(now) }
         flow += 1
-        pacedUntil = flow >= settings.flowing ? now + Self.pace : now
+        let (least, most) = (Self.paces.lowerBound, Self.paces.upperBound)
+        let pace = min(max((now - askedAt) * Self.pace, least), most)
+        pacedUntil = flow >= settings.flowing ? now + pace : now
     }
 }

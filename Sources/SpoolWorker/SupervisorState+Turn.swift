@@ -115,6 +115,7 @@ extension SupervisorState {
             !unsettled.isEmpty && (!isWorking || settleBy <= now || (isFree && !isPaced(now)))
         guard isTick || lookAt <= now || wantsMore || mustSettle else { return nil }
         if pacedUntil + Self.flowGap < now { flow = 0 }
+        askedAt = now
         return .exchange(settle: unsettled, take: room, recover: isTick)
     }
 

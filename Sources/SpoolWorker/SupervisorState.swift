@@ -122,6 +122,8 @@ package struct SupervisorState {
     var flow = 0
     /// While jobs flow: until then the store is left alone, and no news is worth a wake-up.
     package var pacedUntil: Deadline
+    /// When the last exchange was asked for.
+    var askedAt: Deadline
     /// No exchange is paced until then.
     var hurryUntil: Deadline
     var isEmpty = false
@@ -149,6 +151,7 @@ package struct SupervisorState {
         idleSince = now
         notBefore = now
         pacedUntil = now
+        askedAt = now
         hurryUntil = now
     }
 
