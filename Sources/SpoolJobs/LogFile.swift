@@ -6,24 +6,25 @@ private import CSQLite
 // SQLite's own handle. Its xSync only hands a descriptor to fsync(2), so it may run beside other calls.
 struct LogFile: @unchecked Sendable {
     private let handle: UnsafeMutablePointer<sqlite3_file>
+    private let methods: UnsafePointer<sqlite3_io_methods>
 
-    init?(_ connection: OpaquePointer) {
-        var log: UnsafeMutablePointer<sqlite3_file>?
-        sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log)
-        guard let log, log.pointee.pMethods != nil else { return nil }
-        handle = log
+    init?(_ connection: OpaquePointer, _ gathered: GatheredLog?) {
+        guard let log = GatheredLog.file(of: connection),
+            let methods = gathered?.inner ?? log.pointee.pMethods
+        else { return nil }
+        (handle, self.methods) = (log, methods)
     }
 
     /// Syncs it: what was written to it before is on disk then. False: the disk failed. From any thread.
     func sync() -> Bool {
-        handle.pointee.pMethods?.pointee.xSync?(handle, SQLITE_SYNC_NORMAL) == SQLITE_OK
+        methods.pointee.xSync?(handle, SQLITE_SYNC_NORMAL) == SQLITE_OK
     }
 
     /// Writes it again as it stands, and syncs it. After a sync that failed the system counts its pages as written,
     /// though they are not, and the next sync would say that all is well. The caller holds the write lock.
     func writeAgain() -> Bool {
-        guard let methods = handle.pointee.pMethods?.pointee, let sizeOf = methods.xFileSize,
-            let read = methods.xRead, let write = methods.xWrite
+        guard let sizeOf = methods.pointee.xFileSize, let read = methods.pointee.xRead,
+            let write = methods.pointee.xWrite
         else { return false }
         var size: Int64 = 0
         guard sizeOf(handle, &size) == SQLITE_OK else { return false }

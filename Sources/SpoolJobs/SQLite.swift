@@ -17,6 +17,7 @@ final class Connection {
     private(set) var isKeptFromReading = false
     /// A sync of SQLite's has failed: what was written before may never reach the disk.
     var hasFailedToSync = false
+    private var gathered: GatheredLog?
     /// It has read, so that it has the log's index.
     private var isSettled = false
 
@@ -108,7 +109,19 @@ final class Connection {
     }
 
     /// Its write-ahead log. Nil before it has read.
-    var log: LogFile? { LogFile(handle) }
+    var log: LogFile? { LogFile(handle, gathered) }
+
+    /// Lets what a commit writes reach the log in one piece from now on.
+    func gatherLog() {
+        if gathered == nil { gathered = GatheredLog(handle) }
+    }
+
+    /// Runs COMMIT.
+    func committing(_ commit: () throws(SpoolError) -> Void) throws(SpoolError) {
+        gathered?.begin()
+        defer { gathered?.end() }
+        try commit()
+    }
 
     /// False inside BEGIN ... COMMIT.
     var isAutocommit: Bool { sqlite3_get_autocommit(handle) != 0 }

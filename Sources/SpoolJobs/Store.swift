@@ -208,6 +208,7 @@ public final class Store {
     func shared() throws(SpoolError) -> (ledger: SyncLedger, board: Board) {
         if let openedMemory { return openedMemory }
         let memory = try StoreMemory(files.shared)
+        connection.gatherLog()
         let opened = (ledger: SyncLedger(memory), board: Board(memory))
         openedMemory = opened
         return opened
@@ -306,7 +307,7 @@ public final class Store {
     ) throws(SpoolError) -> UInt64 {
         do throws(SpoolError) {
             if synced { return try commitSynced(doing, ledger) }
-            try statement("COMMIT").run(doing)
+            try runCommit(doing)
             return ledger.commit()
         } catch {
             // Of a full disk SQLite knows that the last page did not fit.
@@ -322,10 +323,15 @@ public final class Store {
         var number: UInt64 = 0
         try syncing { () throws(SpoolError) in
             guard !ledger.isBroken else { throw SyncLedger.failure(files.database, doing) }
-            try statement("COMMIT").run(doing)
+            try runCommit(doing)
             number = ledger.commitSynced()
         }
         return number
+    }
+
+    private func runCommit(_ doing: String) throws(SpoolError) {
+        let commit = try statement("COMMIT")
+        try connection.committing { () throws(SpoolError) in try commit.run(doing) }
     }
 
     private func takeBack() throws(SpoolError) {
