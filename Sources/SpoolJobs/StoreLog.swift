@@ -22,7 +22,7 @@ struct Unsynced: Sendable {
     func sync() throws(SpoolError) {
         guard !ledger.sync(upTo: number, log) else { return }
         throw .outcomeUnknown(
-            path: path, doing: doing, detail: "the disk failed as it was to be synced")
+            path: path, doing: doing, detail: SyncLedger.failure(path, doing).reason)
     }
 }
 
