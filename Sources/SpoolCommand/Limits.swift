@@ -13,29 +13,30 @@ enum Limits {
     ]
 
     /// `NAME=VALUE`, several by commas. A name that comes twice has its last value.
-    static func parse(_ text: String) throws(SpoolError) -> ResourceLimits {
+    /// - Parameter option: The name that the error shows.
+    static func parse(_ text: String, option: String) throws(SpoolError) -> ResourceLimits {
         var limits = ResourceLimits()
         for part in text.split(separator: ",", omittingEmptySubsequences: false) {
             let words = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard words.count == 2 else {
-                throw .usage("--limit '\(part)': write NAME=VALUE, as in memory=1G.")
+                throw .usage("\(option) '\(part)': write NAME=VALUE, as in memory=1G.")
             }
             let name = String(words[0])
             guard let resource = ResourceLimits.Resource(rawValue: name) else {
                 let known = ResourceLimits.Resource.allCases.map(\.rawValue)
                 throw .usage(
-                    "--limit '\(name)': there are \(known.joined(separator: ", "))."
+                    "\(option) '\(name)': there are \(known.joined(separator: ", "))."
                         + Suggestion.sentence(for: name, among: known))
             }
-            limits[resource] = try value(String(words[1]), of: resource)
+            limits[resource] = try value(String(words[1]), of: resource, option)
         }
         return limits
     }
 
     private static func value(
-        _ text: String, of resource: ResourceLimits.Resource
+        _ text: String, of resource: ResourceLimits.Resource, _ option: String
     ) throws(SpoolError) -> UInt64 {
-        let option = "--limit \(resource)"
+        let option = "\(option) \(resource)"
         let least = least[resource] ?? 0
         let value: UInt64
         switch resource {

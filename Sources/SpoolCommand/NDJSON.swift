@@ -4,6 +4,7 @@
 //   {"command":["convert","a.tif","a.png"],"priority":"low","env":{"LANG":"C"}}
 
 internal import SpoolJobs
+private import SpoolProcesses
 internal import SpoolThreads
 
 /// Reads one line after the other into jobs; what a line does not say comes from the options of `put`.
@@ -11,7 +12,7 @@ struct NDJSON: Sendable {
     /// The keys of a line; each case is its word.
     enum Key: Int, CaseIterable {
         case queue, kind, args, body, command, priority, delay, at, retries, backoff, timeout
-        case name, env, cwd
+        case name, env, cwd, limit
 
         static let words = allCases.map { "\($0)" }
         var word: String { Key.words[rawValue] }
@@ -66,6 +67,7 @@ struct NDJSON: Sendable {
         var json: String?
         var body: [UInt8]?
         var cwd: String?
+        var limits: ResourceLimits?
         var variables: [(name: String, value: String)] = []
         var seen: KeySet = []
 
@@ -106,6 +108,7 @@ struct NDJSON: Sendable {
         case .name: draft.job.name = try Numbers.label(text(key, &reader), option: "\"name\"")
         case .env: draft.variables = try variables(&reader)
         case .cwd: draft.cwd = try text(key, &reader)
+        case .limit: draft.limits = try Limits.parse(text(key, &reader), option: "\"limit\"")
         }
     }
 
@@ -165,8 +168,8 @@ struct NDJSON: Sendable {
             job.work = .command(command)
             try setPlace(&job, draft)
         case (nil, let kind?):
-            guard draft.cwd == nil, draft.variables.isEmpty else {
-                throw .badInput("\"cwd\" and \"env\" belong to a \"command\".")
+            guard draft.cwd == nil, draft.variables.isEmpty, draft.limits == nil else {
+                throw .badInput("\"cwd\", \"env\" and \"limit\" belong to a \"command\".")
             }
             job.work = .kind(kind)
             job.place = nil
@@ -185,11 +188,12 @@ struct NDJSON: Sendable {
         if let cwd = draft.cwd {
             job.place?.directory = try Places.directory(Array(cwd.utf8))
         }
-        guard !draft.variables.isEmpty else { return }
+        guard !draft.variables.isEmpty || draft.limits != nil else { return }
         var all = variables
         for variable in draft.variables {
             try Places.set(Array("\(variable.name)=\(variable.value)".utf8), in: &all)
         }
+        if let limits = draft.limits { try Places.set(limits, in: &all) }
         job.place?.environment = Places.joined(all)
     }
 }

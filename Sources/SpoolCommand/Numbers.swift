@@ -44,9 +44,39 @@ enum Numbers {
 
     static func ids(_ texts: [String]) throws(SpoolError) -> [Int64] {
         var ids: [Int64] = []
-        for text in texts { ids.append(try id(text)) }
+        for text in texts {
+            for part in text.split(separator: idSeparator, omittingEmptySubsequences: false) {
+                ids.append(try id(String(part)))
+            }
+        }
         return ids
     }
+
+    /// No word of a command line has a NUL in it.
+    private static let idSeparator: Character = "\0"
+    /// Of more numbers than that one after the other ``bundled(_:)`` makes one word.
+    private static let mostIDWords = 64
+
+    /// The words as the general parser takes them well: it needs time with the square of their number. Of many numbers
+    /// that follow each other all but the first two become one word, which ``ids(_:)`` takes apart; the first may be an
+    /// option's value.
+    static func bundled(_ words: [String]) -> [String] {
+        var bundled: [String] = []
+        var rest = words[...]
+        while let word = rest.first {
+            let numbers = rest.prefix { $0.utf8.allSatisfy(isDigit) }
+            rest = rest.dropFirst(max(1, numbers.count))
+            guard numbers.count > mostIDWords else {
+                bundled += numbers.isEmpty ? [word] : Array(numbers)
+                continue
+            }
+            bundled += numbers.prefix(2)
+            bundled.append(numbers.dropFirst(2).joined(separator: String(idSeparator)))
+        }
+        return bundled
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
 
     /// Queues and kinds: letters, digits and -_.:/+@, since they stand in shells, URLs and line protocols.
     static func name(_ text: String, what: String) throws(SpoolError) -> String {

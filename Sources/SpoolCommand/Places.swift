@@ -3,7 +3,7 @@
 private import CSpool
 private import Glibc
 internal import SpoolJobs
-private import SpoolProcesses
+internal import SpoolProcesses
 internal import SpoolThreads
 
 enum Places {
@@ -20,8 +20,7 @@ enum Places {
         variables.removeAll { name($0).map(ofOneRun.contains) ?? true }
         for variable in arguments.variables { try set(variable, in: &variables) }
         if let text = try arguments.text(.limit) {
-            let limits = try Limits.parse(text).text
-            try set(Array("\(ResourceLimits.variable)=\(limits)".utf8), in: &variables)
+            try set(try Limits.parse(text, option: PutOption.limit.shown), in: &variables)
         }
         return Place(
             directory: try directory(arguments.values[.cwd]),
@@ -35,6 +34,13 @@ enum Places {
         }
         variables.removeAll { self.name($0) == name }
         variables.append(variable)
+    }
+
+    /// Limits travel as a variable of the job's.
+    static func set(
+        _ limits: ResourceLimits, in variables: inout [[UInt8]]
+    ) throws(SpoolError) {
+        try set(Array("\(ResourceLimits.variable)=\(limits.text)".utf8), in: &variables)
     }
 
     /// The variables as a ``Place`` keeps them.

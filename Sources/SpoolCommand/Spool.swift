@@ -113,7 +113,7 @@ struct Invocation {
 
     private func parsed(_ arguments: [String]) throws(SpoolError) -> Int32 {
         do {
-            var command = try Spool.parseAsRoot(arguments)
+            var command = try Spool.parseAsRoot(Numbers.bundled(arguments))
             try command.run()
             return 0
         } catch let error as SpoolError {

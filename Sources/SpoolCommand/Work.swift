@@ -100,7 +100,10 @@ struct Work: SpoolSubcommand {
         if let logLimit {
             options.logLimit = try Numbers.count(logLimit, option: "--log-limit", in: 0...(1 << 30))
         }
-        if !limit.isEmpty { options.limits = try Limits.parse(limit.joined(separator: ",")) }
+        if !limit.isEmpty {
+            let text = limit.joined(separator: ",")
+            options.limits = try Limits.parse(text, option: "--limit")
+        }
         return options
     }
 

@@ -42,6 +42,7 @@ final class Board {
     }
 
     private let memory: StoreMemory
+    private let process = UInt64(getpid())
     private var own: Int?
     private var wantsSeat = false
     /// Seats whose jobs were taken for the transaction that is open.
@@ -62,8 +63,8 @@ final class Board {
     // MARK: - Words
 
     fileprivate enum Word: Int {
-        /// 1: somebody is in the gate.
-        case isLed
+        /// The process that is in the gate, 0 if none is. A hint: it may have died there.
+        case leader
         /// Seats with jobs that nobody has taken, a bit each; and seats whose jobs were taken.
         case posted, taken
         /// The number of the batch that was begun.
@@ -162,8 +163,8 @@ final class Board {
 
     // MARK: - Who posts
 
-    /// Whether somebody is in the gate. A hint: it may have died there.
-    var isLed: Bool { value(at(.isLed)) != 0 }
+    /// Whether somebody is in the gate, perhaps.
+    var isLed: Bool { value(at(.leader)) != 0 }
 
     /// Posts jobs, if there is room. Then they wait for their ``fate()``.
     func post(_ jobs: [NewJob], now: UnixTime) -> Bool {
@@ -229,7 +230,7 @@ final class Board {
     /// In the gate from now on.
     /// - Parameter toPut: Others that put are waited for, a moment.
     func enter(toPut: Bool) {
-        set(at(.isLed), 1)
+        set(at(.leader), process)
         if wantsSeat { sit() }
         began = toPut ? Deadline.now() : nil
         if toPut { gather() }
@@ -249,7 +250,7 @@ final class Board {
     /// Out of the gate next.
     /// - Returns: One of those that still wait: it can enter then.
     func leave() -> Calls {
-        set(at(.isLed), 0)
+        set(at(.leader), 0)
         return Calls(memory: memory, seats: Array(marked(.posted).prefix(1)))
     }
 

@@ -33,7 +33,7 @@ public final class Doorbell {
     private var isClosed = false
 
     /// - Throws: `system` when the process or user has no inotify instance left (see
-    ///   /proc/sys/fs/inotify/max_user_instances), `inputOutput`.
+    ///   /proc/sys/fs/inotify/max_user_instances), `notAStore`, `inputOutput`.
     public init(_ kind: Kind, of store: Store) throws(SpoolError) {
         self.store = store
         let path = kind == .arrived ? store.files.arrived : store.files.settled

@@ -1,8 +1,9 @@
 // GatheredLog.swift - the pages of a commit reach the write-ahead log in one write.
 //
-// SQLite writes each page of a commit in two calls, first the header of its frame: six calls for a put. Here the methods
-// of the open log are exchanged for ones that hold back what COMMIT writes, as long as each write begins where the one
-// before ended, and pass it on whole. See sqlite3_io_methods, and "The WAL File Format", sqlite.org/fileformat2.html.
+// SQLite writes each page of a commit in two calls, first the header of its frame: six calls for a put. Here the
+// methods of the open log are exchanged for ones that hold back what COMMIT writes, as long as each write begins where
+// the one before ended, and pass it on whole. See sqlite3_io_methods, and "The WAL File Format",
+// sqlite.org/fileformat2.html.
 //
 // Invariants: nothing is held outside COMMIT. When SQLite hears that the last page of a commit was written, it was:
 // only after that can others see it. What else happens to the file finds all written that came before.

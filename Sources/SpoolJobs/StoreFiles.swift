@@ -53,6 +53,7 @@ final class File {
     deinit { close(descriptor) }
 
     /// Opens a side file, made if it is missing: mode 0600 whatever the umask, never through a symbolic link.
+    /// - Throws: `notAStore` for a link; `readOnly`, `diskFull`, `inputOutput`.
     static func side(_ path: String) throws(SpoolError) -> File {
         var descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
         if descriptor < 0, errno == ENOENT {
@@ -67,6 +68,11 @@ final class File {
         switch errno {
         case EACCES, EPERM, EROFS: .readOnly(path: path)
         case ENOSPC, EDQUOT: .diskFull(path: path, doing: doing + " failed")
+        // Nobody follows a link there; the directory was looked at before.
+        case ELOOP:
+            .notAStore(
+                path: path,
+                why: "is a symbolic link, so no file of Spool's: remove it if you do not know it")
         default: .inputOutput(path: path, doing: doing, detail: SpoolError.reason(errno))
         }
     }

@@ -26,7 +26,7 @@ struct Unsynced: Sendable {
         defer { others?.call() }
         guard !ledger.sync(upTo: number, log) else { return }
         throw .outcomeUnknown(
-            path: path, doing: doing, detail: "the disk failed as it was to be synced")
+            path: path, doing: doing, detail: SyncLedger.failure(path, doing).reason)
     }
 }
 

@@ -104,14 +104,19 @@ extension Store {
     private func moveByHand(
         _ ids: [Int64], _ move: (Int64, Standing, inout Tally) throws(SpoolError) -> Void
     ) throws(SpoolError) {
-        try write("changing jobs") { () throws(SpoolError) in
-            var tally = Tally()
-            for id in ids {
-                let standing = try standing(of: id)
-                try move(id, standing, &tally)
+        do throws(SpoolError) {
+            try write("changing jobs") { () throws(SpoolError) in
+                var tally = Tally()
+                for id in ids {
+                    let standing = try standing(of: id)
+                    try move(id, standing, &tally)
+                }
+                try apply(tally)
+                for bell in Bell.allCases { ring(bell) }
             }
-            try apply(tally)
-            for bell in Bell.allCases { ring(bell) }
+        } catch .noSuchJob(let id, _) {
+            // Which is the newest is asked again: those that were removed before it are back.
+            throw .noSuchJob(id, newest: try newestJob())
         }
     }
 

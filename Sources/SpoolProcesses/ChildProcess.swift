@@ -145,13 +145,19 @@ public final class ChildProcess: @unchecked Sendable {  // a body runs in a fork
         ChildRoll.shared.enter(self)
     }
 
+    /// Before a fork: the child needs the lock of its life, which another thread may hold.
+    func holdLife() { life.lock.acquire() }
+
+    /// After a fork, in both processes.
+    func letGoOfLife() { life.lock.release() }
+
     /// In a forked child of its parent: it is not its child.
     func abandon() {
         let file = life.withLock { life, _ in
             defer { life.file = nil }
             return life.file
         }
-        file?.close()
+        file?.abandon()
     }
 
     private func checkOwner() throws(SpoolError) {

@@ -2,8 +2,10 @@
 //
 // Invariant: a child is on the roll from its start until its end was seen, so it is not forgotten when nobody holds
 // its object. The hook that waits at the end of the process is an atexit(3) handler, made with the first child. The
-// lock is taken around each fork: the new process finds the roll whole, and no child of its parent's on it. It is one
-// word: a Lock has a line of those that wait, which another thread may be changing at the fork.
+// lock is taken around each fork, and then those of the lives of all children on the roll, which other threads may be
+// asking about: the new process finds the roll whole, and takes its parent's children off it. Nobody takes the roll's
+// lock while he holds a life's. These locks are one word each: a Lock has a line of those that wait, which another
+// thread may be changing at the fork. So the new process makes itself another Lock for who asks its zygote.
 
 private import CSpool
 private import Glibc
@@ -23,6 +25,8 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
         var untold: [ObjectIdentifier: Untold] = [:]
         var own: CurrentProcess?
         var zygote: Zygote?
+        /// Held while a child is made by the zygote, so that one waits for one answer.
+        var asking = Lock()
         var lastNumber = 0
         var waitsAtExit = false
     }
@@ -33,19 +37,29 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
 
     private let lock: WordLock
     private var state = State()
-    /// Held while a child is made by the zygote, so that one waits for one answer.
-    private let asking = Lock()
 
     private init() {
         let word = UnsafeMutablePointer<Atomic<UInt32>>.allocate(capacity: 1)
         word.initialize(to: Atomic(0))
         lock = WordLock(word)
         pthread_atfork(
-            { ChildRoll.shared.lock.acquire() }, { ChildRoll.shared.lock.release() },
+            { ChildRoll.shared.hold() }, { ChildRoll.shared.letGo() },
             {
-                ChildRoll.shared.lock.release()
+                ChildRoll.shared.letGo()
                 ChildRoll.shared.beginAnew()
             })
+    }
+
+    /// Before a fork.
+    private func hold() {
+        lock.acquire()
+        for child in state.children.values { child.holdLife() }
+    }
+
+    /// After a fork, in both processes.
+    private func letGo() {
+        for child in state.children.values { child.letGoOfLife() }
+        lock.release()
     }
 
     private func withLock<Value>(_ body: () -> Value) -> Value {
@@ -130,6 +144,7 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
             defer {
                 (state.children, state.untold) = ([:], [:])
                 (state.zygote, state.lastNumber) = (nil, 0)
+                state.asking = Lock()
             }
             return (state.children.values, state.zygote)
         }
@@ -141,7 +156,7 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
 
     /// Lets the zygote make a child that gets `socket`; starts one if there is none, or it has died.
     func fork(socket: Int32) throws(SpoolError) -> Int32 {
-        try asking.withLock { () throws(SpoolError) in
+        try withLock { state.asking }.withLock { () throws(SpoolError) in
             if let zygote = withLock({ state.zygote }) {
                 if let pid = try zygote.fork(socket: socket) { return pid }
                 zygote.end()

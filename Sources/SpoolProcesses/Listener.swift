@@ -98,6 +98,9 @@ public final class Listener: Waitable, Sendable {
     public func waitDescriptor() throws(SpoolError) -> Int32 { try file.use { $0 } }
 
     /// Listens no more, and removes its path. Again is harmless; it closes itself when nobody holds it.
+    ///
+    /// A forked child that has a copy listens on, and with it an abstract name, as in Python. A child that is being
+    /// started has one for an instant, until it executes its program: who connects then finds the connection's end.
     public func close() {
         let isOpen = (try? waitDescriptor()) != nil  // closed before: nothing is left to do
         file.close()

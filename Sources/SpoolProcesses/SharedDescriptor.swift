@@ -66,6 +66,13 @@ final class SharedDescriptor: @unchecked Sendable {  // its state is touched wit
         for watch in waiting { watch.ring() }
     }
 
+    /// In a forked child, to which nobody's use of it matters: closes the number. It must not be used any more.
+    func abandon() {
+        Glibc.close(number)
+        // A thread of the parent may have held its lock, and its end would close a number that is another file's.
+        _ = Unmanaged.passRetained(self)
+    }
+
     private func free() {
         Glibc.close(number)
         if bell >= 0 { Glibc.close(bell) }

@@ -37,7 +37,8 @@ public final class Monitor<State>: @unchecked Sendable {  // raw memory, guarded
         word.deallocate()
     }
 
-    @inlinable var lock: WordLock { WordLock(word) }
+    /// For who must hold it around a fork; else see ``withLock(_:)``.
+    @inlinable package var lock: WordLock { WordLock(word) }
 
     /// The line stands first.
     @inlinable var line: UnsafeMutablePointer<WaitingLine> {

@@ -96,6 +96,16 @@ let pipes: [String: Case] = [
         try first.join()
         try check(Connection.wait(for: things) == [0, 1, 2], "all three")
     },
+    "inherited": { _ in
+        let listener = try Listener()
+        let child = ChildProcess(forking: {
+            try listener.accept(timeout: .seconds(30)).send(5)
+        })
+        try child.start()
+        listener.close()
+        try check(Connection(to: listener.address).recv(Int.self) == 5, "the child listens on")
+        try child.join()
+    },
     "mixed": { method in
         // What is made for forks alone is refused where bytes are all that goes.
         let pipe = try Pipe()

@@ -139,6 +139,36 @@ let relatives: [String: Case] = [
         try check(child.exitStatus?.exit == 0 && first.isAlive, "the sibling is unharmed")
         try first.kill()
     },
+    "forkAsking": { _ in
+        let over = Event()
+        let asking = Thread {
+            while !over.isSet { try started(exits, "status", .forkServer).join() }
+        }
+        try asking.start()
+        for number in 0..<20 {
+            let ending = forked {
+                let child = try started(exits, "status", .forkServer)
+                try child.join()
+                return try child.exitStatus?.exit == 9
+            }
+            try check(ending == 0, "a child of forked child \(number): \(ending)")
+        }
+        over.set()
+        try asking.join()
+    },
+    "forkWatching": { _ in
+        let (pipe, over) = (try Pipe(), Event())
+        let child = try started(sleeper, pipe.second, .forkServer)
+        let watching = Thread { while !over.isSet { _ = try child.isAlive } }
+        try watching.start()
+        for number in 0..<200 {
+            let ending = forked { ChildProcess.active.isEmpty }
+            try check(ending == 0, "forked child \(number): \(ending)")
+        }
+        over.set()
+        try watching.join()
+        try child.kill()
+    },
     "any": { method in
         let pipe = try Pipe()
         let children = try (0..<3).map { _ in try started(sleeper, pipe.second, method) }
@@ -190,6 +220,23 @@ private func replaced(_ signal: Int32) throws {
     let now = children().filter { $0 != before.pid }
     try check(now.count == 1 && (now == zygote) == (signal == SIGINT), "\(zygote) became \(now)")
     try before.kill()
+}
+
+/// Runs `body` in a child by fork(2), and gives its wait status: 0 if it is true. It has ten seconds, then an alarm.
+private func forked(_ body: () throws -> Bool) -> Int32 {
+    let child = spool_fork()
+    if child == 0 {
+        alarm(10)
+        _exit((try? body()) == true ? 0 : 1)  // an error is as bad as a false one
+    }
+    let deadline = Deadline(after: .seconds(20))
+    var status: Int32 = -1
+    while waitpid(child, &status, WNOHANG) == 0 {
+        // It may hang before it can set its alarm.
+        if deadline.isPast { kill(child, SIGKILL) }
+        Pause.briefly(upTo: .milliseconds(1))
+    }
+    return status
 }
 
 /// The children of this process, from /proc.

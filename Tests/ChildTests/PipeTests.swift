@@ -25,6 +25,9 @@ import Testing
     @Test("cW5: waits for processes and connections together", arguments: StartMethod.allCases)
     func wait(_ method: StartMethod) throws { try Rig.run("wait", method.rawValue) }
 
+    @Test("a listener's copy in a forked child listens on when its maker closes its own")
+    func inherited() throws { try Rig.run("inherited") }
+
     @Test(
         "cSM6: what cannot go a way is refused, and nothing is lost",
         arguments: StartMethod.allCases)

@@ -153,6 +153,16 @@ import Testing
         "/tmp/spool-listener-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
     }
 
+    /// A child that another test starts right now has a copy of the listener until it executes its program.
+    private func isRefused(by address: String) -> Bool {
+        let deadline = Deadline(after: .seconds(60))
+        while (try? Connection(to: address)) != nil {  // an error is what is waited for
+            guard !deadline.isPast else { return false }
+            Pause.briefly(upTo: .milliseconds(1))
+        }
+        return true
+    }
+
     @Test("cPI9, cSM12: an address in use, too long or without a listener is an error")
     func addresses() throws {
         let path = path()
@@ -191,7 +201,7 @@ import Testing
             listener.close()
             listener.close()
             #expect(throws: SpoolError.closed("listener")) { try listener.accept() }
-            #expect(throws: SpoolError.self) { try Connection(to: listener.address) }
+            #expect(isRefused(by: listener.address))
             try client.send(1)
             #expect(try server.recv() == 1)
         }

@@ -37,13 +37,18 @@ struct FaultRig {
             switch words[1] {
             case "schedules": try Schedules(plan).run()
             case "errors": try Errors(plan).run()
-            case "producers": try Producers(plan).run()
+            case "producers": try producers(plan)
             default: try Memory(plan).run()
             }
         print(report.text(plan))
         fflush(nil)
         exit(report.failures == 0 ? 0 : 1)
     }
+}
+
+private func producers(_ plan: Plan) throws -> Report {
+    var rig = try Producers(plan)
+    return try rig.run()
 }
 
 /// How much a rig shall do.

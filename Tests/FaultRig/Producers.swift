@@ -1,13 +1,14 @@
 // Producers.swift - rig K for puts: producers in processes of their own, killed at random instants and replaced.
 //
-// They put one job after the other, so that mostly one of them puts for all (Board), and is killed doing it. Of every
-// producer all that was acknowledged is there, in its order and once, and at most one job more: the one that it was
-// killed over.
+// They put one job after the other, so that mostly one of them puts for all (Board). Half of the kills are aimed at
+// that one, while it has others' jobs. Of every producer all that was acknowledged is there, in its order and once, and
+// at most one job more: the one that it was killed over.
 
 private import CSpool
 private import Glibc
 internal import SpoolJobs
 internal import SpoolThreads
+private import Synchronization
 
 struct Producers {
     private static let crew = 6
@@ -17,9 +18,11 @@ struct Producers {
     private let path: String
     /// How many jobs each producer was told to have put; of all processes.
     private let acknowledged: UnsafeMutablePointer<Int>
+    private var dice: Dice
 
     init(_ plan: Plan) throws {
         self.plan = plan
+        dice = Dice(seed: plan.seed)
         path = plan.directory + "/jobs.db"
         let size = (plan.rounds + Self.crew) * MemoryLayout<Int>.stride
         let memory = mmap(
@@ -28,17 +31,20 @@ struct Producers {
         acknowledged = memory.bindMemory(to: Int.self, capacity: plan.rounds + Self.crew)
     }
 
-    func run() throws -> Report {
+    mutating func run() throws -> Report {
         var report = Report("kills of producers")
-        var dice = Dice(seed: plan.seed)
         _ = try Store.open(path, .create)
         var started = 0
         var crew = (0..<Self.crew).map { _ in start(&started) }
+        while !crew.allSatisfy({ acknowledged[$0.number] > 0 }) { Pause.yield() }
+        let board = try Words(path + "-spool/shared")
         for _ in 0..<plan.rounds {
             Pause.briefly(upTo: .milliseconds(3))
-            let victim = Int.random(in: 0..<crew.count, using: &dice)
+            let aimed = Bool.random(using: &dice) ? leader(board) : nil
+            let victim =
+                crew.firstIndex { $0.pid == aimed } ?? Int.random(in: 0..<crew.count, using: &dice)
             strike(crew[victim].pid)
-            if Mutant.chosen == .forgottenBatch { forgetBatch() }
+            if Mutant.chosen == .forgottenBatch { board.batch = 0 }
             crew[victim] = start(&started)
             report.count()
         }
@@ -87,12 +93,39 @@ struct Producers {
         return true
     }
 
-    /// Whoever finds jobs that were taken by a dead one believes that they were not put.
-    private func forgetBatch() {
-        let file = open(path + "-spool/shared", O_RDWR)
-        defer { close(file) }
-        var none: UInt64 = 0
-        pwrite(file, &none, 8, (64 + 3) * 8)  // StoreMemory.Place.board, Board.Word.batch
+    /// The process that has jobs of others in its transaction, at any instant of it.
+    private mutating func leader(_ board: Words) -> Int32? {
+        let limit = Deadline(after: .milliseconds(20))
+        while board.taken == 0 {
+            guard !limit.isPast else { return nil }
+        }
+        let until = Deadline(after: .microseconds(Int.random(in: 0..<150, using: &dice)))
+        while !until.isPast {}
+        return Int32(clamping: board.leader)
+    }
+
+    /// The words of the board (StoreMemory.Place.board, Board.Word).
+    private struct Words {
+        private let words: UnsafeMutablePointer<Atomic<UInt64>>
+
+        init(_ path: String) throws {
+            let file = open(path, O_RDWR)
+            defer { close(file) }
+            let memory = mmap(nil, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)
+            guard let memory, memory != MAP_FAILED else { throw SpoolError.usage("no board") }
+            words = memory.bindMemory(to: Atomic<UInt64>.self, capacity: 512) + 64
+        }
+
+        private func look(_ index: Int) -> UInt64 {
+            words[index].load(ordering: .sequentiallyConsistent)
+        }
+        var leader: UInt64 { look(0) }
+        var taken: UInt64 { look(2) }
+        /// With 0 whoever finds jobs that a dead one has taken believes that they were not put.
+        var batch: UInt64 {
+            get { look(3) }
+            nonmutating set { words[3].store(newValue, ordering: .sequentiallyConsistent) }
+        }
     }
 
     private func judge(_ producers: Int, _ report: inout Report) throws {

@@ -14,6 +14,7 @@ extension FuzzEntry {
             #"{"kind":"k","body":"x\u00ff","retries":3,"timeout":"1h"}"#,
             #"{"command":["ls"],"cwd":"/","at":"2027-11-25T09:00:00Z","backoff":"15s..1h"}"#,
             #"{"command":["ls"],"name":"n","priority":0,"retries":"2","env":{"A":"","B":"=x"}}"#,
+            #"{"command":["ls"],"env":{"A":"2"},"limit":"memory=1G,cpu=1h,files=9,output=0"}"#,
             #" {"kind":"k","args":[1,2,{}],"queue":null} "#, #"{"knid":"k"}"#,
             #"{"command":["ls"],"cwd":"/\u0000tmp"}"#, "{\"kind\":\"a\"}\n\n{\"kind\":\"b\"}",
         ]

@@ -19,21 +19,16 @@ struct PowerCutRig {
     static func main() throws {
         let words = CommandLine.arguments
         guard words.count >= 5, let rounds = Int(words[2]), let images = Int32(words[3]),
-            let seed = UInt64(words[4])
+            let seed = UInt64(words[4]), let way = Way(rawValue: words.dropFirst(5).first ?? "")
         else {
-            print("usage: PowerCutRig DIRECTORY ROUNDS IMAGES SEED [forget]")
+            print("usage: PowerCutRig DIRECTORY ROUNDS IMAGES SEED [forget|failing|careless]")
             return
         }
         let path = words[1] + "/jobs.db"
         _ = try Store.open(path, .create).put([job(0)], now: noon)
         guard fault_disk_begin(path) == 0 else { throw SpoolError.usage("no disk to break") }
-        let way = words.dropFirst(5).first
-        if way == "forget" { fault_disk_forget_log_syncs() }
-        if way == "failing" || way == "careless" {
-            try workFailing(path, rounds, seed, isCareless: way == "careless")
-        } else {
-            try work(path, rounds, seed)
-        }
+        if way == .forget { fault_disk_forget_log_syncs() }
+        try work(path, rounds, seed, way)
         fault_disk_end()
         let verdict = Verdicts(words[1] + "/cut.db")
         let cuts = fault_disk_each_cut(
@@ -58,34 +53,7 @@ struct PowerCutRig {
     }
 
     /// Rounds of a put and of "finish k, take n", each acknowledged when it returns, with frequent checkpoints.
-    static func work(_ path: String, _ rounds: Int, _ seed: UInt64) throws {
-        let store = try Store.open(path, .existing)
-        store.checkpointPages = 24
-        let owner = try store.register(name: "rig", consumers: 1, queues: "", now: noon)
-        var outcomes: [Outcome] = []
-        var (puts, done) = (Int64(1), Int64(0))
-        for round in 0..<rounds {
-            let size = Int((seed &+ UInt64(round) &* 2_654_435_761) % 3000)
-            puts = try store.put([job(size), job(10)], now: noon).upperBound
-            fault_disk_acknowledge(puts, done)
-            let exchange = try store.exchange(
-                owner: owner, settle: outcomes, take: 2, from: Selection(), now: noon
-            ) { 0 }
-            done += Int64(outcomes.count)
-            fault_disk_acknowledge(puts, done)
-            outcomes = exchange.claimed.map {
-                Outcome($0.claim, .done, SpoolJobs.Run(started: noon, ended: noon))
-            }
-            try store.tidyLog()
-        }
-    }
-}
-
-extension PowerCutRig {
-    /// As ``work(_:_:_:)``, and in every second round one of the first syncs fails.
-    static func workFailing(
-        _ path: String, _ rounds: Int, _ seed: UInt64, isCareless: Bool
-    ) throws {
+    static func work(_ path: String, _ rounds: Int, _ seed: UInt64, _ way: Way) throws {
         let store = try Store.open(path, .existing)
         store.checkpointPages = 24
         let owner = try store.register(name: "rig", consumers: 1, queues: "", now: noon)
@@ -93,13 +61,13 @@ extension PowerCutRig {
         var (puts, done) = (Int64(1), Int64(0))
         for round in 0..<rounds {
             let luck = seed &+ UInt64(round) &* 2_654_435_761
-            let failing = Int32(FAULT_DISK_SYNC)
-            if round % 2 == 1 { fault_disk_fail(failing, Int32(luck % 4), 1, failedSync) }
-            if let ids = try tolerate({ try store.put([job(Int(luck % 3000))], now: noon) }) {
+            if round % 2 == 1 { way.failSync(after: Int32(luck % 4)) }
+            let jobs = [job(Int(luck % 3000)), job(10)]
+            if let ids = try way.bear({ try store.put(jobs, now: noon) }) {
                 puts = ids.upperBound
                 fault_disk_acknowledge(puts, done)
             }
-            let exchange = try tolerate {
+            let exchange = try way.bear {
                 try store.exchange(
                     owner: owner, settle: outcomes, take: 2, from: Selection(), now: noon
                 ) { 0 }
@@ -112,21 +80,39 @@ extension PowerCutRig {
                 }
             }
             try store.tidyLog()
-            fault_disk_heal()
-            if isCareless { forgetFailures(path + "-spool/shared") }
+            way.healDisk(path)
         }
+    }
+}
+
+/// How the disk is, and who writes to it.
+enum Way: String {
+    case sound = ""
+    case forget, failing, careless
+
+    private var fails: Bool { self == .failing || self == .careless }
+
+    func failSync(after syncs: Int32) {
+        if fails { fault_disk_fail(Int32(FAULT_DISK_SYNC), syncs, 1, Way.failedSync) }
     }
 
     /// SQLITE_IOERR_FSYNC.
     private static let failedSync: Int32 = 10 | (4 << 8)
 
-    /// Nil: it was refused, or nobody knows.
-    private static func tolerate<Value>(_ body: () throws -> Value) throws -> Value? {
+    /// Nil: the disk failed, and it was refused, or nobody knows.
+    func bear<Value>(_ body: () throws -> Value) throws -> Value? {
         do {
             return try body()
-        } catch SpoolError.inputOutput, SpoolError.outcomeUnknown {
+        } catch SpoolError.inputOutput where fails {
+            return nil
+        } catch SpoolError.outcomeUnknown where fails {
             return nil
         }
+    }
+
+    func healDisk(_ path: String) {
+        fault_disk_heal()
+        if self == .careless { Way.forgetFailures(path + "-spool/shared") }
     }
 
     /// The eighth word counts failures, the ninth those that were mended (SyncLedger.swift).

@@ -150,6 +150,26 @@ import Testing
         #expect(command?.queue == "q")
     }
 
+    @Test("P3: limits its job as --limit does, instead of the limits of the command line")
+    func limit() throws {
+        let line = #"{"command":["x"],"env":{"B":"2"},"limit":"files=9,cpu=1m"}"#
+        let expected = Array("A=1\0B=2\0SPOOL_LIMIT=files=9,cpu=60\0".utf8)
+        #expect(try job(line)?.place?.environment == expected)
+        let bench = try Bench()
+        bench.write(#"{"command":["a"]}"# + "\n" + line, to: "jobs.ndjson")
+        let put = bench.spool(
+            "put", "--clean-env", "--limit", "memory=1M", "--ndjson", "jobs.ndjson")
+        #expect(put.status == 0, "\(put.errors)")
+        let kept = bench.rows(
+            """
+            SELECT instr(hex(variables), hex('LIMIT=memory=1048576')) > 0,
+            instr(hex(variables), hex('LIMIT=files=9,cpu=60')) > 0 FROM job
+            JOIN place ON place = place.id JOIN environment ON environment = environment.id
+            ORDER BY job.id
+            """)
+        #expect(kept == "1|0\n0|1")
+    }
+
     @Test(
         "is refused with what is wrong",
         arguments: [
@@ -161,7 +181,20 @@ import Testing
             (#"{"kind":"m","command":["x"]}"#, #""command" and "kind" exclude each other."#),
             (#"{"kind":"m","args":1,"body":"x"}"#, #""args" and "body" exclude each other."#),
             (#"{"kind":"m","kind":"n"}"#, #""kind" stands there twice."#),
-            (#"{"kind":"m","cwd":"/"}"#, #""cwd" and "env" belong to a "command"."#),
+            (#"{"kind":"m","cwd":"/"}"#, #""cwd", "env" and "limit" belong to a "command"."#),
+            (
+                #"{"kind":"m","limit":"files=9"}"#,
+                #""cwd", "env" and "limit" belong to a "command"."#
+            ),
+            (#"{"command":["x"],"limit":{"files":9}}"#, #""limit" must be a string."#),
+            (
+                #"{"command":["x"],"limit":"file=9"}"#,
+                #""limit" 'file': there are memory, files, processes, cpu, output. Did you mean 'files'?"#
+            ),
+            (
+                #"{"command":["x"],"limit":"memory=lots"}"#,
+                #""limit" memory 'lots': a size looks like 500M, 2G or a number of bytes."#
+            ),
             (#"{"kind":"m",}"#, "line 1 column 13: expected a key in quotes."),
             (#"{"kind":"m"} x"#, "line 1 column 14: expected the end."),
             (#"["kind"]"#, "line 1 column 1: expected '{'."),

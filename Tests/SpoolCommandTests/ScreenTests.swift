@@ -107,6 +107,21 @@ import Testing
         #expect(bench.spool("show", "1").text.contains(#"echo '\e[31mred'"#))
     }
 
+    @Test("takes as many ids as a command line has room for, in their order and without a thought")
+    func manyIDs() throws {
+        let bench = try Bench()
+        bench.spool("put", "--each", "--", "true", input: String(repeating: "x\n", count: 100))
+        let many = bench.shell("ulimit -t 20; spool rm $(seq 101 20100)")
+        #expect((many.status, many.errors) == (66, "error: no job 101. The newest is 100.\n"))
+        let wrong = bench.shell("spool rm $(seq 100) 1e3 $(seq 100)")
+        #expect(wrong.errors.hasPrefix("error: '1e3' is not a job's id."))
+        let long = bench.shell("spool rm $(seq 100) 9223372036854775808 $(seq 100)")
+        #expect(long.errors.hasPrefix("error: '9223372036854775808' is not a job's id."))
+        let all = bench.shell("spool cancel --json --signal 9 $(seq 100 -1 1)")
+        let lines = (1...100).reversed().map { #"{"id":\#($0),"action":"cancel","v":1}"# + "\n" }
+        #expect(all.text == lines.joined())
+    }
+
     @Test("cancel, retry, rm, pause and resume say what they did")
     func moves() throws {
         let bench = try Bench()

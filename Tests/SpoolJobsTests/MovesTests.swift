@@ -121,6 +121,7 @@ import Testing
     func remove() throws {
         let store = try oneOfEach()
         #expect(throws: SpoolError.self) { try store.remove([4, 3]) }
+        #expect(throws: SpoolError.noSuchJob(99, newest: 6)) { try store.remove([6, 99]) }
         try store.remove([1, 2, 4, 5, 6])
         #expect(
             try scratch.shell("SELECT group_concat(id) FROM job; SELECT count(*) FROM attempt")

@@ -215,6 +215,25 @@ import Testing
         #expect(try other.recover(now: noon) == 0)
     }
 
+    @Test(
+        "has files of Spool's own beside it: a symbolic link in their place is said to be none, and stays",
+        arguments: ["gate", "shared", "live", "arrived", "settled"])
+    func plantedLink(_ name: String) throws {
+        try scratch.store().put([.command("true")], now: noon)
+        let path = scratch.path + "-spool/" + name
+        if access(path, F_OK) == 0 { try FileManager.default.removeItem(atPath: path) }
+        try FileManager.default.createSymbolicLink(
+            atPath: path, withDestinationPath: scratch.directory + "/other")
+        let why = "is a symbolic link, so no file of Spool's: remove it if you do not know it"
+        #expect(throws: SpoolError.notAStore(path: path, why: why)) {
+            let store = try scratch.store()
+            _ = (try Doorbell(.arrived, of: store), try Doorbell(.settled, of: store))
+            _ = try store.owner()
+        }
+        #expect(access(scratch.directory + "/other", F_OK) != 0)
+        #expect(try FileManager.default.destinationOfSymbolicLink(atPath: path) != "")
+    }
+
     @Test("can be looked at while a sync of somebody's hangs")
     func hangingSync() throws {
         try scratch.store().put([.command("true")], now: noon)
