@@ -6,28 +6,32 @@
 // sqlite.org/fileformat2.html.
 //
 // Invariants: nothing is held outside COMMIT. When SQLite hears that the last page of a commit was written, it was:
-// only after that can others see it. What else happens to the file finds all written that came before.
+// only after that can others see it. What else happens to the file finds all written that came before, and ends the
+// holding; so does a write that is neither a frame's header nor the page behind it.
 
 internal import CSQLite
 private import Glibc
+internal import SpoolThreads
 
 /// Stands between SQLite and its open log. For the thread that uses the connection.
 final class GatheredLog {
     /// SQLite's own methods: they do not know of what is held.
     let inner: UnsafePointer<sqlite3_io_methods>
-    /// Ours, and behind them this object.
+    private let file: UnsafeMutablePointer<sqlite3_file>
+    /// Our methods, and behind them this object.
     private let table: UnsafeMutableRawPointer
     private let held: UnsafeMutableRawPointer
     private var count = 0
     /// Where the first of the bytes goes that are held.
     private var start: sqlite3_int64 = 0
-    private var isCommitting = false
-    /// The page that is written next is the last one of the commit.
+    private var isHolding = false
+    /// A frame's header has come, and not its page yet.
+    private var awaitsPage = false
+    /// That page is the last one of the commit.
     private var isLast = false
-    /// Frames that were written before are read, and get another header: no page follows it.
-    private var isRewriting = false
 
     private static let room = 64 << 10
+    private static let logHeader = 32
     private static let frameHeader = 24
 
     /// Nil: the connection has not opened its log.
@@ -36,7 +40,7 @@ final class GatheredLog {
         else {
             return nil
         }
-        inner = methods
+        (self.file, inner) = (file, methods)
         let behind = MemoryLayout<sqlite3_io_methods>.stride
         table = .allocate(byteCount: behind + 8, alignment: 8)
         held = .allocate(byteCount: GatheredLog.room, alignment: 8)
@@ -59,15 +63,18 @@ final class GatheredLog {
         return log
     }
 
-    /// COMMIT begins.
-    func begin() {
-        (isCommitting, isLast, isRewriting) = (true, false, false)
-    }
-
-    /// COMMIT has ended. What is held now belongs to one that failed.
-    func end() {
-        isCommitting = false
-        count = 0
+    /// Runs COMMIT, and holds back what it writes.
+    func holding(_ commit: () throws(SpoolError) -> Void) throws(SpoolError) {
+        (isHolding, awaitsPage, isLast) = (true, false, false)
+        do throws(SpoolError) {
+            try commit()
+        } catch {
+            // It is undone: others may write there now.
+            (isHolding, count) = (false, 0)
+            throw error
+        }
+        isHolding = false
+        _ = pass()  // nothing: the last page was passed on
     }
 
     // MARK: - As SQLite sees it
@@ -87,24 +94,19 @@ final class GatheredLog {
         ours.xClose = { file in GatheredLog.of(file)?.close(file) ?? SQLITE_MISUSE }
         ours.xWrite = { file, bytes, count, offset in
             guard let log = GatheredLog.of(file), let bytes else { return SQLITE_MISUSE }
-            return log.write(file, UnsafeRawBufferPointer(start: bytes, count: Int(count)), offset)
+            return log.write(UnsafeRawBufferPointer(start: bytes, count: Int(count)), offset)
         }
         ours.xRead = { file, bytes, count, offset in
-            guard let log = GatheredLog.of(file) else { return SQLITE_MISUSE }
-            log.isRewriting = true
-            return log.afterPassing(file) { log.inner.pointee.xRead(file, bytes, count, offset) }
+            GatheredLog.passing(file) { $0.pointee.xRead(file, bytes, count, offset) }
         }
         ours.xTruncate = { file, size in
-            guard let log = GatheredLog.of(file) else { return SQLITE_MISUSE }
-            return log.afterPassing(file) { log.inner.pointee.xTruncate(file, size) }
+            GatheredLog.passing(file) { $0.pointee.xTruncate(file, size) }
         }
         ours.xSync = { file, flags in
-            guard let log = GatheredLog.of(file) else { return SQLITE_MISUSE }
-            return log.afterPassing(file) { log.inner.pointee.xSync(file, flags) }
+            GatheredLog.passing(file) { $0.pointee.xSync(file, flags) }
         }
         ours.xFileSize = { file, size in
-            guard let log = GatheredLog.of(file) else { return SQLITE_MISUSE }
-            return log.afterPassing(file) { log.inner.pointee.xFileSize(file, size) }
+            GatheredLog.passing(file) { $0.pointee.xFileSize(file, size) }
         }
         return ours
     }
@@ -115,38 +117,53 @@ final class GatheredLog {
         return inner.pointee.xClose(file)
     }
 
-    private func write(
-        _ file: File, _ bytes: UnsafeRawBufferPointer, _ offset: sqlite3_int64
+    /// Does something else to the file: after what is held, and nothing is held after it.
+    private static func passing(
+        _ file: File, _ body: (UnsafePointer<sqlite3_io_methods>) -> Int32
     ) -> Int32 {
-        let isHeader = bytes.count == GatheredLog.frameHeader
-        if isHeader { isLast = bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self) != 0 }
-        let mayHold =
-            isCommitting && !(isHeader && isRewriting) && bytes.count <= GatheredLog.room
-        isRewriting = false
-        let fits = offset == start + Int64(count) && count + bytes.count <= GatheredLog.room
-        if count > 0, !mayHold || !fits {
-            let status = pass(file)
+        guard let log = of(file) else { return SQLITE_MISUSE }
+        log.isHolding = false
+        let status = log.pass()
+        return status == SQLITE_OK ? body(log.inner) : status
+    }
+
+    private func write(_ bytes: UnsafeRawBufferPointer, _ offset: sqlite3_int64) -> Int32 {
+        if isHolding { isHolding = isExpected(bytes, offset) }
+        let follows = offset == start + Int64(count) && count + bytes.count <= GatheredLog.room
+        if !isHolding || !follows {
+            let status = pass()
             guard status == SQLITE_OK else { return status }
         }
-        guard mayHold, let source = bytes.baseAddress else {
+        guard isHolding, let source = bytes.baseAddress else {
             return inner.pointee.xWrite(file, bytes.baseAddress, Int32(bytes.count), offset)
         }
         if count == 0 { start = offset }
         memcpy(held + count, source, bytes.count)
         count += bytes.count
-        return isLast && !isHeader ? pass(file) : SQLITE_OK
+        guard isLast, !awaitsPage else { return SQLITE_OK }
+        isHolding = false
+        return pass()
+    }
+
+    /// Whether it is the log's header, a frame's header, or the page behind one.
+    private func isExpected(_ bytes: UnsafeRawBufferPointer, _ offset: sqlite3_int64) -> Bool {
+        if awaitsPage {
+            awaitsPage = false
+            return bytes.count <= GatheredLog.room
+        }
+        if bytes.count == GatheredLog.logHeader { return offset == 0 }
+        awaitsPage = bytes.count == GatheredLog.frameHeader
+        guard awaitsPage else { return false }
+        // How many pages the database has after the commit; 0 in all frames but its last one.
+        isLast = bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self) != 0
+        return true
     }
 
     /// Writes what is held.
-    private func pass(_ file: File) -> Int32 {
+    private func pass() -> Int32 {
         let size = Int32(count)
         guard size > 0 else { return SQLITE_OK }
         count = 0
         return inner.pointee.xWrite(file, held, size, start)
-    }
-
-    private func afterPassing(_ file: File, _ body: () -> Int32) -> Int32 {
-        let status = pass(file)
-        return status == SQLITE_OK ? body() : status
     }
 }

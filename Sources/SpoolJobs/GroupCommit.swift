@@ -249,7 +249,7 @@ package final class GroupCommit: @unchecked Sendable {
                 return batch
             }
             var isInside = false
-            if let puts = Puts(first[...], all: true) {
+            if try store.meetsOthers, let puts = Puts(first[...], all: true) {
                 switch try store.post(puts.jobs, now: puts.latest) {
                 case .here(let isThere): isInside = isThere
                 case .elsewhere(let ids, let unsynced):
@@ -289,7 +289,7 @@ package final class GroupCommit: @unchecked Sendable {
                 try body(store)
                 rest = rest.dropFirst()
             case .put:
-                guard let puts = Puts(rest) else { continue }
+                guard let puts = Puts(rest) else { preconditionFailure("this one is a put") }
                 puts.deal(try store.putValid(puts.jobs, now: puts.latest).lowerBound)
                 rest = rest.dropFirst(puts.count)
             }

@@ -118,9 +118,8 @@ final class Connection {
 
     /// Runs COMMIT.
     func committing(_ commit: () throws(SpoolError) -> Void) throws(SpoolError) {
-        gathered?.begin()
-        defer { gathered?.end() }
-        try commit()
+        guard let gathered else { return try commit() }
+        try gathered.holding(commit)
     }
 
     /// False inside BEGIN ... COMMIT.

@@ -45,6 +45,8 @@ public final class Store {
     var isWriting = false
     private var statements = StatementTable()
     var lives: Lives?
+    /// For looking whether anybody lives, without holding a lock.
+    var livesProbe: File?
     var places: [Place: Int64] = [:]
     /// A put mostly goes where the one before went.
     var lastLane: (queue: String, kind: String, id: Int64)?

@@ -124,9 +124,9 @@ final class Lives {
     func end(_ owner: Int64) { _ = spool_lock_byte(held.descriptor, owner, Int32(F_UNLCK)) }
 
     /// Whether any owner lives. Cheaper than opening all of it: no owner is looked up.
-    static func isAnybodyAlive(_ path: String) -> Bool {
-        guard let file = try? File.side(path) else { return false }  // then nobody has locked it
-        return spool_any_byte_is_locked(file.descriptor) == 1
+    /// - Parameter file: A descriptor of the caller's that holds no lock.
+    static func isAnybodyAlive(_ file: File) -> Bool {
+        spool_any_byte_is_locked(file.descriptor) == 1
     }
 
     /// In doubt it lives: a job is late rather than run twice.

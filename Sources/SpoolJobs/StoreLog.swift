@@ -62,8 +62,14 @@ extension Store {
     /// several commits, and a job that was just put would wait for it.
     func checkpointIfLong() {
         guard pages.pointee > nextCheckpoint else { return }
-        if pages.pointee <= Store.longestLog, Lives.isAnybodyAlive(files.live) { return }
+        if pages.pointee <= Store.longestLog, isAnybodyAlive { return }
         tidy()
+    }
+
+    private var isAnybodyAlive: Bool {
+        if livesProbe == nil { livesProbe = try? File.side(files.live) }
+        guard let livesProbe else { return false }  // then nobody has locked it
+        return Lives.isAnybodyAlive(livesProbe)
     }
 
     /// For owners, in a moment in which nothing is to be done: copies the log into the database.

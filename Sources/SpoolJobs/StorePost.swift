@@ -11,28 +11,30 @@ extension Store {
         case here(isInside: Bool)
     }
 
+    /// Whether another process may be in the gate, which could put jobs of ours.
+    var meetsOthers: Bool {
+        get throws(SpoolError) {
+            guard gate != nil, !isWriting else { return false }
+            return try shared().board.isLed
+        }
+    }
+
     /// Lets another process put jobs, if one is in the gate.
     /// - Throws: `outcomeUnknown` when that one cannot tell.
     func post(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> Putting {
-        guard let gate, !isWriting else { return .here(isInside: false) }
-        let (ledger, board) = try shared()
-        guard board.isLed else { return .here(isInside: false) }
+        guard let gate, try meetsOthers else { return .here(isInside: false) }
         checkProcess()
+        let (ledger, board) = try shared()
         guard board.post(jobs, now: now) else { return .here(isInside: false) }
         while true {
             switch board.fate() {
             case .committed(let first, let number):
-                guard let log = connection.log else {
-                    throw SyncLedger.failure(files.database, "putting jobs")
-                }
+                guard let log = connection.log else { throw unknownPut("the log is not open") }
                 let ids = first...(first + Int64(jobs.count) - 1)
                 return .elsewhere(
                     ids, Unsynced(number, log, ledger, files.database, "putting jobs"))
             case .refused: return .here(isInside: false)
-            case .unknown:
-                throw .outcomeUnknown(
-                    path: files.database, doing: "putting jobs",
-                    detail: "the process that put them could not tell")
+            case .unknown: throw unknownPut("the process that put them could not tell")
             case .waiting:
                 guard gate.tryEnter() else {
                     board.sleep()
@@ -44,15 +46,20 @@ extension Store {
         }
     }
 
+    private func unknownPut(_ detail: String) -> SpoolError {
+        .outcomeUnknown(path: files.database, doing: "putting jobs", detail: detail)
+    }
+
     /// In the gate: whether what was posted is ours to put. If not it has its fate.
     private func leads() throws(SpoolError) -> Bool {
         let (_, board) = try shared()
         do throws(SpoolError) {
             try finishBatch()
         } catch {
+            let isTaken = !board.isWaiting
             board.withdraw()
             gate?.leave()
-            throw error
+            throw isTaken ? unknownPut(error.reason) : error
         }
         guard board.isWaiting else { return false }
         board.withdraw()

@@ -44,7 +44,7 @@ extension Store {
         return ids
     }
 
-    /// As ``place(_:_:lane:priority:)`` for several new jobs that are all ready, in one statement: a fifth of the price.
+    /// As ``place(_:_:lane:priority:)`` for several new jobs, all ready, in one statement: a fifth of the price.
     private func placeReady(_ ids: ClosedRange<Int64>) throws(SpoolError) {
         let insert = try statement(
             """

@@ -49,7 +49,7 @@ struct Producers {
             report.count()
         }
         for producer in crew where !goesOn(producer.number) {
-            report.fail("R4: a producer hangs", "producer \(producer.number)")
+            report.fail("R10: a producer hangs", "producer \(producer.number)")
         }
         for producer in crew { strike(producer.pid) }
         try judge(started, &report)
@@ -147,7 +147,7 @@ struct Producers {
                 let kind =
                     Set(jobs).count < jobs.count
                     ? "D1: a job was put twice"
-                    : jobs.count < told ? "D1: an acknowledged job is lost" : "O1: out of order"
+                    : jobs.count < told ? "D1: an acknowledged job is lost" : "out of order"
                 report.fail(kind, "producer \(producer), told \(told): \(jobs.suffix(5))")
             }
         }

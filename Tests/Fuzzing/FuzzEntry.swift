@@ -44,8 +44,8 @@ public struct FuzzEntry: Sendable {
 
     /// All of them. Whoever adds a parser adds one here.
     public static let all: [FuzzEntry] = [
-        ndjson, json, duration, time, filter, words, template, put, frames, pool, value, connection,
-        log, lines, rows, store,
+        ndjson, json, duration, time, filter, words, template, put, frames, pool, value, post,
+        connection, log, lines, rows, store,
     ]
 
     /// The entry of that name.

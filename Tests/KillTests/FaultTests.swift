@@ -127,7 +127,7 @@ struct ScheduleTests {
 
 @Suite("Producers in processes of their own", .timeLimit(.minutes(60))) struct ProducerKillTests {
     @Test(
-        "K, D1, R4, O1: killed at random instants: all that was acknowledged is there, once and in order"
+        "K, D1, R10: killed at random instants: all that was acknowledged is there, once and in order"
     )
     func isSound() throws {
         let run = try FaultRun("producers", points: Rounds.count(300))

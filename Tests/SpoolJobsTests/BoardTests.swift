@@ -93,7 +93,7 @@ extension Store {
         #expect(try pair.poster.check() == [])
     }
 
-    @Test("D1, R4: whose taker died before it committed are put by the process itself, once")
+    @Test("D1: whose taker died before it committed are put by the process itself, once")
     func deathBefore() throws {
         var posting: Thread?
         try pair.leader.inGate { _ in
@@ -106,7 +106,7 @@ extension Store {
         #expect(try pair.batches == "0")
     }
 
-    @Test("D1, R4: whose taker died after it committed are not put again")
+    @Test("D1: whose taker died after it committed are not put again")
     func deathAfter() throws {
         var posting: Thread?
         try pair.leader.inGate { _ in
@@ -120,7 +120,7 @@ extension Store {
     }
 
     @Test(
-        "D1, R4: whose taker died are settled by the next one that takes some",
+        "D1: whose taker died are settled by the next one that takes some",
         arguments: [false, true])
     func deathAndSuccessor(isCommitted: Bool) throws {
         var posting: Thread?
@@ -140,7 +140,7 @@ extension Store {
     }
 
     @Test(
-        "D1, R4: whose taker died after it committed are not put again when the next one fails")
+        "D1: whose taker died after it committed are not put again when the next one fails")
     func deathAndFailure() throws {
         var posting: Thread?
         try pair.leader.inGate { _ in

@@ -1,0 +1,66 @@
+// LogTests.swift - what a commit writes, gathered: it is the same as SQLite alone would have written.
+
+import Foundation
+import SpoolThreads
+import Testing
+
+@testable import SpoolJobs
+
+@Suite("The log of a store", .timeLimit(.minutes(10))) struct LogTests {
+    private let scratch = Scratch()
+
+    /// Bodies that do not fit into the cache (16 MiB), so that pages are written before the commit.
+    private func large(_ byte: UInt8, jobs: Int = 600) -> [NewJob] {
+        let body = Body.bytes([UInt8](repeating: byte, count: 40_000))
+        return [NewJob](repeating: NewJob(.kind("k"), body: body), count: jobs)
+    }
+
+    private func total() throws -> [String] {
+        let store = try scratch.store(.existing)
+        return [
+            "\(try store.check())",
+            try scratch.shell("SELECT count(*), sum(length(body)) FROM job"),
+            try scratch.shell("PRAGMA integrity_check"),
+        ]
+    }
+
+    @Test("D3: holds a transaction that is larger than the cache, whose pages were written twice")
+    func spilled() throws {
+        let store = try scratch.store()
+        try store.write("putting jobs") { () throws(SpoolError) in
+            for byte: UInt8 in 1...3 { _ = try store.put(large(byte, jobs: 300), now: noon) }
+        }
+        try store.put([.command("true")], now: noon)
+        #expect(try total() == ["[]", "901|36000000", "ok"])
+    }
+
+    @Test("D3: keeps what the next one has written after a large transaction was undone")
+    func undone() throws {
+        let store = try scratch.store()
+        let other = try scratch.store()
+        try other.put([.command("true")], now: noon)
+        #expect(throws: SpoolError.badInput("not this one.")) {
+            try store.write("putting jobs") { () throws(SpoolError) in
+                _ = try store.put(large(1), now: noon)
+                throw SpoolError.badInput("not this one.")
+            }
+        }
+        for _ in 0..<40 { try other.put([.command("true")], now: noon) }
+        // It reads the log, and writes it.
+        #expect(try store.counts(queue: nil).ready == 41)
+        try store.put([.command("true")], now: noon)
+        #expect(try total() == ["[]", "42|", "ok"])
+    }
+
+    @Test("D3: is whole whoever writes in turn, and however often it begins anew")
+    func inTurn() throws {
+        let stores = try (0..<3).map { _ in try scratch.store() }
+        for (index, store) in stores.enumerated() { store.checkpointPages = Int32(4 + 9 * index) }
+        for round in 0..<300 {
+            let store = stores[round % 3]
+            try store.put(large(2, jobs: 1 + round % 3), now: noon)
+            if round % 50 == 0 { #expect(try store.check() == []) }
+        }
+        #expect(try total() == ["[]", "600|24000000", "ok"])
+    }
+}
