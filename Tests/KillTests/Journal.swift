@@ -43,13 +43,14 @@ struct Journal {
             for attempt in attempts {
                 guard let verdict = attempt.verdict else { continue }
                 let lines = events[id, default: []].filter { $0.attempt == attempt.number }
-                // A run of which nothing was written never began, unless it claims to be done.
-                guard let last = lines.map(\.line).max() ?? (verdict == .done ? 0 : nil) else {
-                    continue
-                }
                 let isLast = attempt.number == row.attempt && !row.state.isUnfinished
+                // A run of which nothing was written never began, unless its job ended with it: one that kills its
+                // consumer three times may have died before its command could write.
+                let before = isLast ? events[id, default: []].map(\.line).max() ?? 0 : nil
+                guard let last = lines.map(\.line).max() ?? before else { continue }
                 let end = Self.end(verdict, isLast ? row.state : .ready)
-                history += Self.span(end, id, attempt.number, at: last * 10 + 5)
+                let time = last * 10 + (lines.isEmpty ? 7 : 5)  // after the end of the run before
+                history += Self.span(end, id, attempt.number, at: time)
             }
         }
         return history
