@@ -43,6 +43,12 @@ import Testing
         #expect(status == 1, "\(said)")
     }
 
+    @Test("P: the rig notices a put in somebody else's transaction that is not synced")
+    func rigBitesEarly() throws {
+        let (status, said) = try cut("early", seed: 1)
+        #expect(status == 1 && !said.contains(" 0 lost acknowledged puts"), "\(said)")
+    }
+
     @Test("P: the rig notices when the log is not synced before a put is acknowledged")
     func rigBites() throws {
         let (status, said) = try cut("forget")

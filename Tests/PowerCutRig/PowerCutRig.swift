@@ -1,17 +1,18 @@
 // PowerCutRig.swift - rig P: cuts the power at every instant, and looks for what was acknowledged.
 //
-//     PowerCutRig DIRECTORY ROUNDS IMAGES SEED [forget|failing|careless]
+//     PowerCutRig DIRECTORY ROUNDS IMAGES SEED [forget|failing|careless|early]
 //
 // Puts, claims and finishes jobs on a disk that remembers; then, for every prefix of its writes, rebuilds what a disk
 // may hold after a power cut there and opens that. Every job whose put was acknowledged must be there, every job whose
 // end was acknowledged must have ended, and the file must be sound. Prints counts; exit status 1 if something was lost.
 // With "forget" the log is never synced, as with synchronous=NORMAL: a rig that never went red proves nothing. With
 // "failing" a sync fails in every second round, and what it should have written never reaches the disk; with "careless"
-// somebody forgets besides that it failed.
+// somebody forgets besides that it failed. With "early" a put that went into the transaction of somebody else is
+// acknowledged when that is committed, on disk or not.
 
 private import CFaultDisk
 private import Glibc
-internal import SpoolJobs
+@testable internal import SpoolJobs
 internal import SpoolThreads
 
 @main
@@ -21,14 +22,17 @@ struct PowerCutRig {
         guard words.count >= 5, let rounds = Int(words[2]), let images = Int32(words[3]),
             let seed = UInt64(words[4]), let way = Way(rawValue: words.dropFirst(5).first ?? "")
         else {
-            print("usage: PowerCutRig DIRECTORY ROUNDS IMAGES SEED [forget|failing|careless]")
+            print("usage: PowerCutRig DIRECTORY ROUNDS IMAGES SEED [forget|failing|careless|early]")
             return
         }
         let path = words[1] + "/jobs.db"
         _ = try Store.open(path, .create).put([job(0)], now: noon)
         guard fault_disk_begin(path) == 0 else { throw SpoolError.usage("no disk to break") }
         if way == .forget { fault_disk_forget_log_syncs() }
-        try work(path, rounds, seed, way)
+        var work = try Work(path, way)
+        for round in 0..<rounds {
+            try work.round(round, luck: seed &+ UInt64(round) &* 2_654_435_761)
+        }
         fault_disk_end()
         let verdict = Verdicts(words[1] + "/cut.db")
         let cuts = fault_disk_each_cut(
@@ -51,44 +55,101 @@ struct PowerCutRig {
     static func job(_ size: Int) -> NewJob {
         NewJob(.kind(Job.noop), body: .bytes([UInt8](repeating: 7, count: size)))
     }
+}
 
-    /// Rounds of a put and of "finish k, take n", each acknowledged when it returns, with frequent checkpoints.
-    static func work(_ path: String, _ rounds: Int, _ seed: UInt64, _ way: Way) throws {
-        let store = try Store.open(path, .existing)
+/// Rounds of a put and of "finish k, take n", each acknowledged when it returns, with frequent checkpoints; in some of
+/// them the transaction takes along a put of somebody else, that of a claim too, which nobody syncs.
+private struct Work {
+    private let store: Store
+    private let other: Poster
+    private let owner: Int64
+    private let way: Way
+    private var outcomes: [Outcome] = []
+    private var (puts, done) = (Int64(2), Int64(0))
+
+    init(_ path: String, _ way: Way) throws {
+        store = try Store.open(path, .existing)
         store.checkpointPages = 24
-        let owner = try store.register(name: "rig", consumers: 1, queues: "", now: noon)
-        var outcomes: [Outcome] = []
-        var (puts, done) = (Int64(1), Int64(0))
-        for round in 0..<rounds {
-            let luck = seed &+ UInt64(round) &* 2_654_435_761
-            if round % 2 == 1 { way.failSync(after: Int32(luck % 4)) }
-            let jobs = [job(Int(luck % 3000)), job(10)]
-            if let ids = try way.bear({ try store.put(jobs, now: noon) }) {
-                puts = ids.upperBound
-                fault_disk_acknowledge(puts, done)
-            }
-            let exchange = try way.bear {
-                try store.exchange(
-                    owner: owner, settle: outcomes, take: 2, from: Selection(), now: noon
-                ) { 0 }
-            }
-            if let exchange {
-                done += Int64(outcomes.count)
-                fault_disk_acknowledge(puts, done)
-                outcomes = exchange.claimed.map {
-                    Outcome($0.claim, .done, SpoolJobs.Run(started: noon, ended: noon))
-                }
-            }
-            try store.tidyLog()
-            way.healDisk(path)
+        owner = try store.register(name: "rig", consumers: 1, queues: "", now: PowerCutRig.noon)
+        other = try Poster(path, beside: store)
+        self.way = way
+    }
+
+    mutating func round(_ number: Int, luck: UInt64) throws {
+        if number % 2 == 1 { way.failSync(after: Int32(luck % 4)) }
+        if number % 3 == 1 { try other.post(PowerCutRig.job(20)) }
+        let jobs = [PowerCutRig.job(Int(luck % 3000)), PowerCutRig.job(10)]
+        let ids = try way.bear { try store.put(jobs, now: PowerCutRig.noon) }
+        acknowledge(ids?.upperBound)
+        acknowledge(try way.bear { try other.put(isEarly: way == .early) } ?? nil)
+        if number % 3 == 2 {
+            try other.post(PowerCutRig.job(30))
+            outcomes += try exchange([], take: 1)?.map(ended) ?? []
+            acknowledge(try way.bear { try other.put(isEarly: way == .early) } ?? nil)
         }
+        if let claimed = try exchange(outcomes, take: 2) {
+            done += Int64(outcomes.count)
+            acknowledge(nil)
+            outcomes = claimed.map(ended)
+        }
+        try store.tidyLog()
+        way.healDisk(store.files.database)
+    }
+
+    private mutating func acknowledge(_ put: Int64?) {
+        puts = max(puts, put ?? 0)
+        fault_disk_acknowledge(puts, done)
+    }
+
+    private func exchange(_ outcomes: [Outcome], take: Int) throws -> [ClaimedJob]? {
+        try way.bear {
+            try store.exchange(
+                owner: owner, settle: outcomes, take: take, from: Selection(), now: PowerCutRig.noon
+            ) { 0 }.claimed
+        }
+    }
+}
+
+private func ended(_ job: ClaimedJob) -> Outcome {
+    Outcome(job.claim, .done, Run(started: PowerCutRig.noon, ended: PowerCutRig.noon))
+}
+
+/// Somebody else whose puts the one who works takes along: a process of its own, as far as the store knows.
+private struct Poster {
+    private let store: Store
+    private let board: Board
+
+    init(_ path: String, beside leader: Store) throws {
+        store = try Store.open(path, .existing)
+        // It meets somebody in the gate, and has a seat from then on.
+        let gate = try leader.shared().board
+        gate.enter(toPut: false)
+        try store.put([PowerCutRig.job(1)], now: PowerCutRig.noon)
+        _ = gate.leave()
+        board = try store.shared().board
+    }
+
+    func post(_ job: NewJob) throws {
+        guard board.post([job], now: PowerCutRig.noon) else { throw SpoolError.usage("no seat") }
+    }
+
+    /// Its id, once it may be told. Nil: it was not put, or nothing was posted.
+    func put(isEarly: Bool) throws -> Int64? {
+        guard case .committed(let first, let number) = board.fate() else {
+            board.withdraw()
+            return nil
+        }
+        guard let log = store.connection.log else { throw SpoolError.usage("no log") }
+        let ledger = try store.shared().ledger
+        if !isEarly { try Unsynced(number, log, ledger, store.files.database, "putting").sync() }
+        return first
     }
 }
 
 /// How the disk is, and who writes to it.
 enum Way: String {
     case sound = ""
-    case forget, failing, careless
+    case forget, failing, careless, early
 
     private var fails: Bool { self == .failing || self == .careless }
 
