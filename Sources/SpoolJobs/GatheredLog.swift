@@ -29,6 +29,9 @@ final class GatheredLog {
     private var awaitsPage = false
     /// That page is the last one of the commit.
     private var isLast = false
+    /// The last page of the COMMIT that ran last was written, or what was written is not known: had it failed, a
+    /// recovery of the log could find it all the same.
+    private(set) var mayStand = false
 
     private static let room = 64 << 10
     private static let logHeader = 32
@@ -65,7 +68,7 @@ final class GatheredLog {
 
     /// Runs COMMIT, and holds back what it writes.
     func holding(_ commit: () throws(SpoolError) -> Void) throws(SpoolError) {
-        (isHolding, awaitsPage, isLast) = (true, false, false)
+        (isHolding, awaitsPage, isLast, mayStand) = (true, false, false, false)
         do throws(SpoolError) {
             try commit()
         } catch {
@@ -128,35 +131,49 @@ final class GatheredLog {
     }
 
     private func write(_ bytes: UnsafeRawBufferPointer, _ offset: sqlite3_int64) -> Int32 {
-        if isHolding { isHolding = isExpected(bytes, offset) }
-        let follows = offset == start + Int64(count) && count + bytes.count <= GatheredLog.room
-        if !isHolding || !follows {
+        let isEnd = isLast && awaitsPage && bytes.count != GatheredLog.frameHeader
+        if !isExpected(bytes, offset) { (isHolding, mayStand) = (false, true) }
+        let status = isHolding ? hold(bytes, offset, isEnd: isEnd) : passOn(bytes, offset)
+        if isEnd, status == SQLITE_OK { mayStand = true }
+        return status
+    }
+
+    private func hold(
+        _ bytes: UnsafeRawBufferPointer, _ offset: sqlite3_int64, isEnd: Bool
+    ) -> Int32 {
+        if offset != start + Int64(count) || count + bytes.count > GatheredLog.room {
             let status = pass()
             guard status == SQLITE_OK else { return status }
         }
-        guard isHolding, let source = bytes.baseAddress else {
-            return inner.pointee.xWrite(file, bytes.baseAddress, Int32(bytes.count), offset)
-        }
+        guard let source = bytes.baseAddress else { return SQLITE_MISUSE }
         if count == 0 { start = offset }
         memcpy(held + count, source, bytes.count)
         count += bytes.count
-        guard isLast, !awaitsPage else { return SQLITE_OK }
+        guard isEnd else { return SQLITE_OK }
         isHolding = false
         return pass()
     }
 
+    private func passOn(_ bytes: UnsafeRawBufferPointer, _ offset: sqlite3_int64) -> Int32 {
+        let status = pass()
+        guard status == SQLITE_OK else { return status }
+        return inner.pointee.xWrite(file, bytes.baseAddress, Int32(bytes.count), offset)
+    }
+
     /// Whether it is the log's header, a frame's header, or the page behind one.
     private func isExpected(_ bytes: UnsafeRawBufferPointer, _ offset: sqlite3_int64) -> Bool {
-        if awaitsPage {
+        switch bytes.count {
+        case GatheredLog.frameHeader:
+            // How many pages the database has after the commit; 0 in all frames but its last one.
+            isLast = bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self) != 0
+            awaitsPage = true
+            return true
+        case GatheredLog.logHeader where offset == 0: return true
+        case ...GatheredLog.room where awaitsPage:
             awaitsPage = false
-            return bytes.count <= GatheredLog.room
+            return true
+        default: return false
         }
-        if bytes.count == GatheredLog.logHeader { return offset == 0 }
-        awaitsPage = bytes.count == GatheredLog.frameHeader
-        guard awaitsPage else { return false }
-        // How many pages the database has after the commit; 0 in all frames but its last one.
-        isLast = bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self) != 0
-        return true
     }
 
     /// Writes what is held.

@@ -116,6 +116,9 @@ final class Connection {
         if gathered == nil { gathered = GatheredLog(handle) }
     }
 
+    /// Whether a COMMIT that failed may stand in the log, whole. See ``GatheredLog/mayStand``.
+    var failedCommitMayStand: Bool { gathered?.mayStand ?? true }
+
     /// Runs COMMIT.
     func committing(_ commit: () throws(SpoolError) -> Void) throws(SpoolError) {
         guard let gathered else { return try commit() }

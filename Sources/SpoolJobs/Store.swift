@@ -312,8 +312,8 @@ public final class Store {
             try runCommit(doing)
             return ledger.commit()
         } catch {
-            // Of a full disk SQLite knows that the last page did not fit.
-            if case .diskFull = error { throw error }
+            // Of a full disk it is known whether the last page did not fit.
+            if case .diskFull = error, !connection.failedCommitMayStand { throw error }
             guard (try? takeBack()) == nil else { throw error }
             throw .outcomeUnknown(path: files.database, doing: doing, detail: error.reason)
         }

@@ -289,6 +289,9 @@ final class Clients {
                 }))
         let begun = world.judge.chronicle.tick()
         try world.failing(fault) { GroupCommit(store).commit(requests) }
+        if case .outcomeUnknown = requests[0].error {
+            return try world.judge.doubtful(store, puts, wanted, now, begun)
+        }
         for (index, job) in puts.enumerated() {
             let (next, made) = world.judge.afterPut([job.0], [job.1], now)
             guard requests[index].error == nil, let ids = requests[index].ids else {

@@ -102,6 +102,22 @@ final class Judge {
         model = next
     }
 
+    /// Puts and a claim of one transaction of which nobody can tell whether it happened.
+    func doubtful(
+        _ store: Store, _ puts: [(NewJob, Int64)], _ asked: Asked, _ now: UnixTime, _ begun: Int64
+    ) throws {
+        fault_disk_heal()
+        let before = model
+        for (job, item) in puts {
+            let (next, made) = afterPut([job], [item], now)
+            for job in made { chronicle.note(.put, job, begun: begun, .info) }
+            model = next
+        }
+        let all = expectation(asked, now).model
+        model = before
+        if try difference(store, all) == nil { model = all } else { doubt = all }
+    }
+
     // MARK: - Workers
 
     func exchange(

@@ -39,6 +39,14 @@ import Testing
         #expect(acts.contains("powerLoss ") && !acts.contains(" 0,"), "void: acts never came")
     }
 
+    @Test(
+        "V, D4, D5: a commit that a disk took, and that was full when its sector was filled up, is not said to be refused",
+        arguments: [("8151", "25,28"), ("5727", "9,34")])
+    func fullInTheEnd(_ seed: String, _ acts: String) throws {
+        let (status, said) = try simulate("--seed", seed, "--acts", acts)
+        #expect(status == 0, "\(said)")
+    }
+
     @Test("V: a seed runs the same way each time, to the last step")
     func sameAgain() throws {
         // Paths of its files differ from run to run.
