@@ -40,7 +40,7 @@ import Testing
     }
 
     @Test(
-        "V, D4, D5: a commit that a disk took, and that was full when its sector was filled up, is not said to be refused",
+        "V, D4, D5: a commit that a disk took whole before it was full is not said to be refused",
         arguments: [("8151", "25,28"), ("5727", "9,34")])
     func fullInTheEnd(_ seed: String, _ acts: String) throws {
         let (status, said) = try simulate("--seed", seed, "--acts", acts)
