@@ -10,7 +10,8 @@
 //  - a batch is begun (its number stands here, its jobs' ids in their seats) before it is committed, with its number in
 //    the same transaction. So whoever enters the gate after a death finds jobs that were taken, and sees in the store
 //    whether they are there: none is put twice, and none that was acknowledged is missing;
-//  - jobs of a process that does not look any more are not taken: they would come out of nowhere later.
+//  - jobs of a process that has died, or does not look any more, are not taken: whoever waited for its end counts on
+//    what is there then, and starts another one in its place.
 
 private import CSpool
 private import Glibc
@@ -275,7 +276,9 @@ final class Board {
         var posts: [Post] = []
         for seat in marked(.posted) where value(at(.state, seat)) == State.posted {
             let looked = value(at(.looked, seat))
-            guard now < looked + UInt64(Board.freshness.nanoseconds) else { continue }
+            guard now < looked + UInt64(Board.freshness.nanoseconds), isTaken(seat) else {
+                continue
+            }
             mark(.taken, seat, true)
             set(at(.state, seat), State.taken)
             mark(.posted, seat, false)
@@ -289,6 +292,11 @@ final class Board {
             }
         }
         return posts
+    }
+
+    /// Whether its process lives: it holds the lock of its seat. Its children may hold copies of it.
+    private func isTaken(_ seat: Int) -> Bool {
+        spool_byte_is_locked(memory.file.descriptor, Int64(seat)) != 0
     }
 
     /// Nil: somebody has written into it.

@@ -11,7 +11,7 @@ import Testing
 // The store that posts belongs to one thread at a time.
 private final class Pair: @unchecked Sendable {
     let scratch = Scratch()
-    let poster: Store
+    private(set) var poster: Store
     let leader: Store
     let outcome = Mutex<Result<ClosedRange<Int64>, SpoolError>?>(nil)
 
@@ -24,6 +24,9 @@ private final class Pair: @unchecked Sendable {
         try poster.put([.command("seat")], now: noon)
         _ = try leader.shared().board.leave()
     }
+
+    /// The process that posts ends, and its locks with it.
+    func end() { poster = leader }
 
     var board: Board { get throws { try leader.shared().board } }
 
@@ -185,7 +188,19 @@ extension Store {
         }
     }
 
-    @Test("that wait no more, as their process has died, are not put later")
+    @Test("D1: whose process has just died are not put after its end")
+    func died() throws {
+        let pair = try Pair()
+        try pair.leader.inGate { leading in
+            #expect(try pair.poster.shared().board.post([.command("ghost")], now: noon))
+            pair.end()
+            #expect(leading.hasPosts)
+            try pair.leader.takeAlong("COMMIT")
+        }
+        #expect(try pair.commands == "seat")
+    }
+
+    @Test("whose process does not look any more are not put later")
     func ghosts() throws {
         let board = try pair.poster.shared().board
         let memory = try StoreMemory(pair.leader.files.shared)
