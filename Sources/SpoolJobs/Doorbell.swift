@@ -54,7 +54,7 @@ public final class Doorbell {
     deinit { if !isClosed { close(inotify) } }
 
     /// Ends its use. The kernel takes 10 to 20 ms to close an inotify descriptor; a command that is
-    /// about to end, and has one thread, need not wait for that: a child of it does.
+    /// about to end need not wait for that: a child of it does.
     public func closeElsewhere() {
         isClosed = true
         spool_close_elsewhere(inotify)

@@ -114,6 +114,27 @@ private func write(_ bytes: [UInt8], to path: String) {
         _ = bench.shell("kill $(spool workers --json | tr ',' '\\n' | sed -n 's/\"pid\"://p')")
     }
 
+    @Test("leaves no process of a join or of a log that is followed, when they have ended")
+    func gone() throws {
+        let bench = try Bench()
+        bench.spool("put", "--", "x")
+        try work(bench, .done, output: output)
+        #expect(bench.spool("join", "1").status == 0)
+        #expect(bench.spool("log", "1", "-f").status == 0)
+        // Each leaves the closing of its doorbell to a child, which has its environment.
+        let left = bench.shell(
+            """
+            found() {
+                for one in /proc/[0-9]*; do
+                    grep -qsx spool $one/comm && grep -qsz "^SPOOL_FILE=$SPOOL_FILE$" $one/environ && echo $one
+                done
+            }
+            for n in $(seq 100); do left=$(found); test -z "$left" && break; read -t 0.05 <> <(:); done
+            echo -n "$left"
+            """)
+        #expect(left.text == "")
+    }
+
     @Test("that failed is named by join, with what to do")
     func failed() throws {
         let bench = try Bench()

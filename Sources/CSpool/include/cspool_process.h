@@ -112,7 +112,7 @@ int spool_open_standard_descriptors(void);
 void spool_close_from(int first);
 
 /// Closes a descriptor whose closing takes long (inotify: the kernel waits for its readers, 10 to 20 ms) by leaving the
-/// last copy to a child that ends after this process. Only from a process with one thread that is about to end.
+/// last copy to a child that ends after this process. Only from a process that is about to end.
 void spool_close_elsewhere(int descriptor);
 
 /// A descriptor that reads these signals, which are blocked for the calling thread from now on.
