@@ -8,8 +8,15 @@
 // Invariants: nothing is held outside COMMIT. When SQLite hears that the last page of a commit was written, it was:
 // only after that can others see it. What else happens to the file finds all written that came before, and ends the
 // holding; so does a write that is neither a frame's header nor the page behind it.
+//
+// The disk can begin at once with what is to be synced soon: until the sync is asked for, the locks are given back and
+// the doorbell is rung. See sync_file_range(2), which promises nothing, and forgets no error.
+//
+// A commit at the file's end makes it longer, which the disk has to note as well: a sync takes half as long again. So
+// the file is made longer for many commits at once, with zeros: no frame is for page 0, so the log ends before them.
 
 internal import CSQLite
+private import CSpool
 private import Glibc
 internal import SpoolThreads
 
@@ -25,6 +32,10 @@ final class GatheredLog {
     /// Where the first of the bytes goes that are held.
     private var start: sqlite3_int64 = 0
     private var isHolding = false
+    /// The disk is to begin with what is written.
+    private var isUrgent = false
+    /// Of our own, as SQLite keeps its to itself; -1 where it is not a file of the system's.
+    private let descriptor: Int32
     /// A frame's header has come, and not its page yet.
     private var awaitsPage = false
     /// That page is the last one of the commit.
@@ -32,6 +43,11 @@ final class GatheredLog {
     /// The last page of the COMMIT that ran last was written, or what was written is not known: had it failed, a
     /// recovery of the log could find it all the same.
     private(set) var mayStand = false
+
+    /// Bytes that the file is known to have.
+    private var size: sqlite3_int64 = 0
+    /// Of zeros, when a commit comes to its end; none once they did not fit.
+    private var growth: sqlite3_int64 = 256 << 10
 
     private static let room = 64 << 10
     private static let logHeader = 32
@@ -44,6 +60,8 @@ final class GatheredLog {
             return nil
         }
         (self.file, inner) = (file, methods)
+        let name = sqlite3_filename_wal(sqlite3_db_filename(connection, "main"))
+        descriptor = name.map { open($0, O_RDONLY | O_CLOEXEC) } ?? -1
         let behind = MemoryLayout<sqlite3_io_methods>.stride
         table = .allocate(byteCount: behind + 8, alignment: 8)
         held = .allocate(byteCount: GatheredLog.room, alignment: 8)
@@ -56,6 +74,7 @@ final class GatheredLog {
     }
 
     deinit {
+        if descriptor >= 0 { Glibc.close(descriptor) }
         table.deallocate()
         held.deallocate()
     }
@@ -67,8 +86,12 @@ final class GatheredLog {
     }
 
     /// Runs COMMIT, and holds back what it writes.
-    func holding(_ commit: () throws(SpoolError) -> Void) throws(SpoolError) {
+    /// - Parameter isUrgent: It will be synced as soon as COMMIT has returned.
+    func holding(
+        isUrgent: Bool, _ commit: () throws(SpoolError) -> Void
+    ) throws(SpoolError) {
         (isHolding, awaitsPage, isLast, mayStand) = (true, false, false, false)
+        self.isUrgent = isUrgent
         do throws(SpoolError) {
             try commit()
         } catch {
@@ -151,7 +174,12 @@ final class GatheredLog {
         count += bytes.count
         guard isEnd else { return SQLITE_OK }
         isHolding = false
-        return pass()
+        let end = start + Int64(count)
+        let status = pass()
+        guard status == SQLITE_OK else { return status }
+        growAhead(from: end)
+        if isUrgent { startWriting() }
+        return SQLITE_OK
     }
 
     private func passOn(_ bytes: UnsafeRawBufferPointer, _ offset: sqlite3_int64) -> Int32 {
@@ -174,6 +202,30 @@ final class GatheredLog {
             return true
         default: return false
         }
+    }
+
+    /// Makes the file longer if what was just written is its end. The caller's COMMIT has the write lock.
+    private func growAhead(from end: sqlite3_int64) {
+        guard end > size, growth > 0, inner.pointee.xFileSize(file, &size) == SQLITE_OK, end == size
+        else { return }
+        // SQLite's own xWrite takes less than 128 KiB at a time. All that was held is written.
+        memset(held, 0, GatheredLog.room)
+        for offset in stride(from: end, to: end + growth, by: GatheredLog.room) {
+            if inner.pointee.xWrite(file, held, Int32(GatheredLog.room), offset) == SQLITE_OK {
+                size = offset + Int64(GatheredLog.room)
+                continue
+            }
+            // Jobs need the room more. Should it stay longer, nobody minds.
+            growth = 0
+            _ = inner.pointee.xTruncate(file, end)
+            return
+        }
+    }
+
+    /// Lets the disk begin with all that was written, and waits for nothing.
+    private func startWriting() {
+        guard descriptor >= 0 else { return }
+        spool_start_writing(descriptor)
     }
 
     /// Writes what is held.

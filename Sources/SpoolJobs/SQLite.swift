@@ -120,9 +120,12 @@ final class Connection {
     var failedCommitMayStand: Bool { gathered?.mayStand ?? true }
 
     /// Runs COMMIT.
-    func committing(_ commit: () throws(SpoolError) -> Void) throws(SpoolError) {
+    /// - Parameter isUrgent: It will be synced as soon as it has returned.
+    func committing(
+        isUrgent: Bool, _ commit: () throws(SpoolError) -> Void
+    ) throws(SpoolError) {
         guard let gathered else { return try commit() }
-        try gathered.holding(commit)
+        try gathered.holding(isUrgent: isUrgent, commit)
     }
 
     /// False inside BEGIN ... COMMIT.

@@ -267,7 +267,7 @@ public final class Store {
         do throws(SpoolError) {
             let value = try body()
             try putPosts()
-            return (value, try commit(doing, ledger, syncing == .first))
+            return (value, try commit(doing, ledger, syncing))
         } catch {
             places.removeAll()
             lastLane = nil
@@ -305,11 +305,11 @@ public final class Store {
     /// log, whole: a crash would make them count. A small commit in their place makes it certain that they
     /// never do.
     private func commit(
-        _ doing: String, _ ledger: SyncLedger, _ synced: Bool
+        _ doing: String, _ ledger: SyncLedger, _ syncing: Syncing
     ) throws(SpoolError) -> UInt64 {
         do throws(SpoolError) {
-            if synced { return try commitSynced(doing, ledger) }
-            try runCommit(doing)
+            if syncing == .first { return try commitSynced(doing, ledger) }
+            try runCommit(doing, isUrgent: syncing == .afterwards)
             return ledger.commit()
         } catch {
             // Of a full disk it is known whether the last page did not fit.
@@ -331,9 +331,11 @@ public final class Store {
         return number
     }
 
-    private func runCommit(_ doing: String) throws(SpoolError) {
+    private func runCommit(_ doing: String, isUrgent: Bool = false) throws(SpoolError) {
         let commit = try statement("COMMIT")
-        try connection.committing { () throws(SpoolError) in try commit.run(doing) }
+        try connection.committing(isUrgent: isUrgent) { () throws(SpoolError) in
+            try commit.run(doing)
+        }
     }
 
     private func takeBack() throws(SpoolError) {

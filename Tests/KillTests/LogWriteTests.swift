@@ -21,10 +21,25 @@ struct LogWriteTests {
         return calls.split(separator: "\n").filter { $0.contains("jobs.db-wal>") }
     }
 
+    private func length() throws -> Int {
+        let found = try FileManager.default.attributesOfItem(atPath: scratch.path + "-wal")
+        return try #require(found[.size] as? Int)
+    }
+
     @Test("D3: writes all of its pages to the log with one call")
     func onePiece() throws {
         _ = try writes()  // makes the file
+        _ = try writes()  // comes to the end of its log
         let calls = try writes()
         #expect(calls.count == 1, "\(calls.joined(separator: "\n"))")
+    }
+
+    @Test("D3: that comes to the end of the log makes it longer for those that follow")
+    func growth() throws {
+        _ = try writes()
+        _ = try writes()
+        let length = try length()
+        for _ in 0..<5 { _ = try writes() }
+        #expect(try self.length() == length)
     }
 }
