@@ -99,7 +99,7 @@ static int hold_until_end(void *argument) {
     dup2(holder->end, 1);
     syscall(SYS_close_range, 2, ~0u, 0);
     char nothing;
-    read(1, &nothing, 1);
+    syscall(SYS_read, 1, &nothing, 1);
     return 0;
 }
 

@@ -1,7 +1,7 @@
 // StoreFiles.swift - where the files of a store are, and the locks on them.
 //
-// Nothing but SQLite opens the database, its -wal and its -shm: closing any descriptor of theirs would drop the
-// process's locks. What Spool needs besides stands in a directory of its own beside the database:
+// Nothing but SQLite opens the database and its -shm: closing any descriptor of theirs would drop the process's locks.
+// The -wal has none; GatheredLog opens it, too. What Spool needs besides stands in a directory of its own:
 //
 //   FILE-spool/gate      flock(2) around each write transaction: writers queue instead of finding SQLite busy
 //   FILE-spool/shared    memory of all who write: which commits are on disk, puts that wait: see StoreMemory

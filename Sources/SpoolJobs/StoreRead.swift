@@ -72,13 +72,16 @@ extension Store {
         _ body: (Int64) throws(SpoolError) -> Bool
     ) throws(SpoolError) {
         if state == .ready { return try forEachReadyID(lanes, filter, body) }
+        // The rows behind the last one, a million perhaps, are of other states: they are not looked at.
+        var left = lanes.reduce(0) { $0 + $1.counts[state] }
         let select = try select(state)
         select.bind(1, "[" + lanes.map { String($0.id) }.joined(separator: ",") + "]")
         select.bind(2, filter.ids?.lowerBound ?? 0)
         select.bind(3, filter.ids?.upperBound ?? Int64.max)
         defer { select.reset() }
-        while try select.step() {
+        while left > 0, try select.step() {
             guard try body(select.int(0)) else { return }
+            left -= 1
         }
     }
 
@@ -111,14 +114,14 @@ extension Store {
         case .dead:
             try statement(
                 """
-                SELECT id FROM finished WHERE outcome = 2 AND lane IN (SELECT value FROM json_each(?1))
-                  AND id BETWEEN ?2 AND ?3 ORDER BY id DESC
+                SELECT id FROM finished WHERE outcome = 2 AND outcome <> 1
+                  AND lane IN (SELECT value FROM json_each(?1)) AND id BETWEEN ?2 AND ?3 ORDER BY id DESC
                 """)
         case .cancelled:
             try statement(
                 """
-                SELECT id FROM finished WHERE outcome = 3 AND lane IN (SELECT value FROM json_each(?1))
-                  AND id BETWEEN ?2 AND ?3 ORDER BY id DESC
+                SELECT id FROM finished WHERE outcome = 3 AND outcome <> 1
+                  AND lane IN (SELECT value FROM json_each(?1)) AND id BETWEEN ?2 AND ?3 ORDER BY id DESC
                 """)
         }
     }

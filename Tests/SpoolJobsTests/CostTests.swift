@@ -88,6 +88,31 @@ import Testing
         #expect(after <= before + before / 10, "\(before) steps became \(after)")
     }
 
+    @Test("of a list does not grow with jobs that are done or scheduled")
+    func listWithoutDone() throws {
+        let store = try scratch.store()
+        let owner = try store.owner()
+        try store.put([.command("x"), .command("y")], now: noon)
+        _ = try store.settle(try store.take(1, owner)[0].claim, .failed)
+        var filter = JobFilter()
+        filter.states = [.running, .retrying, .ready, .dead, .cancelled]
+        _ = try store.jobs(filter)
+        let before = try steps(store) { _ = try store.jobs(filter) }
+        try store.put((0..<5_000).map { _ in NewJob.command("x") }, now: noon)
+        let runs = Run(started: noon, ended: noon, pid: 1)
+        let outcomes = try store.take(5_001, owner).map { Outcome($0.claim, .done, runs) }
+        try store.put([.command("y")], now: noon)
+        _ = try store.exchange(
+            owner: owner, settle: outcomes, take: 0, from: Selection(), now: noon
+        ) { 0 }
+        var later = NewJob.command("later")
+        later.due = noon + .seconds(3600)
+        try store.put(Array(repeating: later, count: 5_000), now: noon)
+        let after = try steps(store) { _ = try store.jobs(filter) }
+        #expect(try store.jobs(filter).map(\.state) == [.ready, .dead])
+        #expect(after <= before + before / 10, "\(before) steps became \(after)")
+    }
+
     @Test("of a look at a queue's counters does not grow with its jobs: join is O(1)")
     func join() throws {
         let store = try scratch.store()
