@@ -196,7 +196,9 @@ final class GatheredLog {
             isLast = bytes.loadUnaligned(fromByteOffset: 4, as: UInt32.self) != 0
             awaitsPage = true
             return true
-        case GatheredLog.logHeader where offset == 0: return true
+        case GatheredLog.logHeader where offset == 0:
+            size = 0  // it begins anew, and may have been cut off before
+            return true
         case ...GatheredLog.room where awaitsPage:
             awaitsPage = false
             return true

@@ -63,4 +63,26 @@ import Testing
         }
         #expect(try total() == ["[]", "600|24000000", "ok"])
     }
+
+    private func length() throws -> Int {
+        let found = try FileManager.default.attributesOfItem(atPath: scratch.path + "-wal")
+        return try #require(found[.size] as? Int)
+    }
+
+    @Test("D3: grows for many commits at once, and again after another program has cut it off")
+    func growth() throws {
+        let store = try scratch.store()
+        for _ in 0..<2 {
+            try store.put([.command("true")], now: noon)
+            try store.put([.command("true")], now: noon)
+            let before = try length()
+            #expect(before >= 256 << 10)
+            for _ in 0..<5 { try store.put([.command("true")], now: noon) }
+            #expect(try length() == before)
+            #expect(try scratch.shell("PRAGMA wal_checkpoint(TRUNCATE)").hasPrefix("0|"))
+            #expect(try length() == 0)
+        }
+        try store.put([.command("true")], now: noon)
+        #expect(try total() == ["[]", "15|", "ok"])
+    }
 }
