@@ -73,7 +73,7 @@ def once(bench, producer, file):
     put = [bench.call(file, "put", "-q", QUEUE, "-k", "spool.noop").wall for _ in range(20)]
     yield "`spool put`", statistics.median(put)
     yield "`spool list`", statistics.median(bench.call(file, "list").wall for _ in range(5))
-    yield "`spool list dead`", statistics.median(bench.call(file, "list", "dead").wall for _ in range(5))
+    yield "`spool list state:dead`", statistics.median(bench.call(file, "list", "state:dead").wall for _ in range(5))
     yield f"{PUTS:,} puts one by one, in-process", producer(file, PUTS, 1, "put")
     yield f"{PUTS * 8:,} puts from 16 threads", producer(file, PUTS * 8, 16, "put")
     yield f"put in bulk of {DRAIN:,}", bench.call(file, "put", "--ndjson", bench.lines(DRAIN)).wall

@@ -105,6 +105,9 @@ struct List: SpoolSubcommand {
             isAllDone
                 ? "Nothing is left to do. \(there) (hidden, -a)"
                 : "No job matches. There are: \(there.isEmpty ? "none" : there)")
+        if let state = filter.first(where: { State(rawValue: $0) != nil }) {
+            screen.note("'\(state)' is looked for in what jobs say; the state is  state:\(state)")
+        }
     }
 }
 

@@ -99,6 +99,18 @@ import Testing
         #expect(bench.spool("join").status == 0)
     }
 
+    @Test("finds nothing of a word that is a state, and says how the state is spelled")
+    func stateAsWord() throws {
+        let bench = try Bench()
+        bench.spool("put", "--", "true")
+        let result = bench.spool("list", "dead")
+        #expect(result.text == "No job matches. There are: 1 ready\n")
+        #expect(
+            result.errors
+                == "'dead' is looked for in what jobs say; the state is  state:dead\n")
+        #expect(bench.spool("list", "state:dead").errors == "")
+    }
+
     @Test("S4: a job's name cannot colour the table")
     func escaped() throws {
         let bench = try Bench()
