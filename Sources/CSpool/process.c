@@ -104,6 +104,7 @@ static int hold_until_end(void *argument) {
 }
 
 void spool_close_elsewhere(int descriptor) {
+    if (descriptor < 0) return;
     // The child has our memory, not a copy: half a millisecond less, and freeing it is left to the child as well.
     struct holder *holder = malloc(sizeof *holder);
     int ends[2];

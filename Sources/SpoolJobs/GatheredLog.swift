@@ -126,7 +126,8 @@ final class GatheredLog {
             GatheredLog.passing(file) { $0.pointee.xRead(file, bytes, count, offset) }
         }
         ours.xTruncate = { file, size in
-            GatheredLog.passing(file) { $0.pointee.xTruncate(file, size) }
+            GatheredLog.of(file)?.size = 0  // it is asked for again
+            return GatheredLog.passing(file) { $0.pointee.xTruncate(file, size) }
         }
         ours.xSync = { file, flags in
             GatheredLog.passing(file) { $0.pointee.xSync(file, flags) }
@@ -174,9 +175,13 @@ final class GatheredLog {
         count += bytes.count
         guard isEnd else { return SQLITE_OK }
         isHolding = false
-        let end = start + Int64(count)
+        let (from, size) = (start, count)
         let status = pass()
-        guard status == SQLITE_OK else { return status }
+        guard status == SQLITE_OK else {
+            mayStand = isThere(size, from)
+            return status
+        }
+        let end = from + Int64(size)
         growAhead(from: end)
         if isUrgent { startWriting() }
         return SQLITE_OK
@@ -206,9 +211,26 @@ final class GatheredLog {
         }
     }
 
+    /// Whether the file has what was to be written, though not all of it was: what is missing may have been zeros, on
+    /// zeros.
+    private func isThere(_ size: Int, _ from: sqlite3_int64) -> Bool {
+        withUnsafeTemporaryAllocation(byteCount: size, alignment: 8) { found in
+            guard let copy = found.baseAddress else { return true }
+            let status = inner.pointee.xRead(file, copy, Int32(size), from)
+            // SQLITE_IOERR_SHORT_READ: the file ends before.
+            guard status != SQLITE_IOERR | 2 << 8 else { return false }
+            return status != SQLITE_OK || memcmp(copy, held, size) == 0
+        }
+    }
+
     /// Makes the file longer if what was just written is its end. The caller's COMMIT has the write lock.
     private func growAhead(from end: sqlite3_int64) {
         guard end > size, growth > 0, inner.pointee.xFileSize(file, &size) == SQLITE_OK, end == size
+        else { return }
+        // A process whose files must not be so long would be killed by SIGXFSZ.
+        var most = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &most) == 0,
+            UInt64(end + growth) <= most.rlim_cur
         else { return }
         // SQLite's own xWrite takes less than 128 KiB at a time. All that was held is written.
         memset(held, 0, GatheredLog.room)
@@ -224,7 +246,7 @@ final class GatheredLog {
         }
     }
 
-    /// Lets the disk begin with all that was written, and waits for nothing.
+    /// Lets the disk begin with all that was written, and does not wait until it has.
     private func startWriting() {
         guard descriptor >= 0 else { return }
         spool_start_writing(descriptor)

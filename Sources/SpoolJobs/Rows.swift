@@ -105,19 +105,6 @@ public struct Counts: Hashable, Sendable {
     /// All of them.
     public var total: Int { unfinished + done + dead + cancelled }
 
-    /// How many stand in a state.
-    public subscript(state: State) -> Int {
-        switch state {
-        case .ready: ready
-        case .scheduled: scheduled
-        case .retrying: retrying
-        case .running: running
-        case .done: done
-        case .dead: dead
-        case .cancelled: cancelled
-        }
-    }
-
     /// Added up, state by state.
     public static func + (a: Counts, b: Counts) -> Counts {
         var sum = a

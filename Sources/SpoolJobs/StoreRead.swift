@@ -72,19 +72,18 @@ extension Store {
         _ body: (Int64) throws(SpoolError) -> Bool
     ) throws(SpoolError) {
         if state == .ready { return try forEachReadyID(lanes, filter, body) }
-        // The rows behind the last one, a million perhaps, are of other states: they are not looked at.
-        var left = lanes.reduce(0) { $0 + $1.counts[state] }
         let select = try select(state)
         select.bind(1, "[" + lanes.map { String($0.id) }.joined(separator: ",") + "]")
         select.bind(2, filter.ids?.lowerBound ?? 0)
         select.bind(3, filter.ids?.upperBound ?? Int64.max)
         defer { select.reset() }
-        while left > 0, try select.step() {
+        while try select.step() {
             guard try body(select.int(0)) else { return }
-            left -= 1
         }
     }
 
+    /// The two that share a table end with their last row, as the counters of the same moment tell: behind it there may
+    /// be a million of the other.
     private func select(_ state: State) throws(SpoolError) -> Statement {
         switch state {
         case .running:
@@ -98,19 +97,22 @@ extension Store {
                 """
                 SELECT id FROM scheduled WHERE attempt > 0 AND lane IN (SELECT value FROM json_each(?1))
                   AND id BETWEEN ?2 AND ?3 ORDER BY due, id
+                  LIMIT (SELECT coalesce(sum(retrying), 0) FROM lane WHERE id IN (SELECT value FROM json_each(?1)))
                 """)
         case .ready, .scheduled:
             try statement(
                 """
                 SELECT id FROM scheduled WHERE attempt = 0 AND lane IN (SELECT value FROM json_each(?1))
                   AND id BETWEEN ?2 AND ?3 ORDER BY due, id
+                  LIMIT (SELECT coalesce(sum(scheduled), 0) FROM lane WHERE id IN (SELECT value FROM json_each(?1)))
                 """)
-        case .done:
-            try statement(
-                """
-                SELECT id FROM finished WHERE outcome = 1 AND lane IN (SELECT value FROM json_each(?1))
-                  AND id BETWEEN ?2 AND ?3 ORDER BY id DESC
-                """)
+        case .done, .dead, .cancelled: try selectFinished(state)
+        }
+    }
+
+    /// `outcome <> 1` is the condition of the index that leaves out the millions that are done.
+    private func selectFinished(_ state: State) throws(SpoolError) -> Statement {
+        switch state {
         case .dead:
             try statement(
                 """
@@ -122,6 +124,12 @@ extension Store {
                 """
                 SELECT id FROM finished WHERE outcome = 3 AND outcome <> 1
                   AND lane IN (SELECT value FROM json_each(?1)) AND id BETWEEN ?2 AND ?3 ORDER BY id DESC
+                """)
+        default:
+            try statement(
+                """
+                SELECT id FROM finished WHERE outcome = 1 AND lane IN (SELECT value FROM json_each(?1))
+                  AND id BETWEEN ?2 AND ?3 ORDER BY id DESC
                 """)
         }
     }
@@ -137,7 +145,7 @@ extension Store {
         // A text filter looks at rows that the limit would have cut off.
         let limit = filter.text == nil ? filter.limit : Int.max
         var found: [(priority: Int64, id: Int64)] = []
-        for lane in lanes where lane.counts.ready > 0 {
+        for lane in lanes {
             select.bind(1, lane.id)
             select.bind(2, limit)
             select.bind(3, filter.ids?.lowerBound ?? 0)

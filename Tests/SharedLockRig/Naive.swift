@@ -101,7 +101,7 @@ struct NaiveEvent: RigEvent {
 
 /// Its lock stays with the dead, and so does a notification.
 struct NaiveTurns: RigTurns {
-    /// 0 notifications given, 1 taken, 2 those that wait.
+    /// 0 notifications given, 1 taken, 2 those that ever waited and did not give up.
     private let seen = Numbers(3)
     private let lock = NaiveLock()
 
@@ -115,8 +115,8 @@ struct NaiveTurns: RigTurns {
         for _ in 0..<100 { spool_relax() }
         try body(false)
     }
-    func tellOne() { seen.add(0) }
-    func tellAll() { seen.add(0, max(0, seen[2] - (seen[0] - seen[1]))) }
+    func tellOne() { if seen[0] < seen[2] { seen.add(0) } }
+    func tellAll() { seen.add(0, max(0, seen[2] - seen[0])) }
     func lookOnce() throws { _ = try once(nil) }
     func look(_ limit: Duration?, _ holds: () -> Bool) throws {
         while !holds() { guard try once(limit) else { return } }
@@ -124,15 +124,15 @@ struct NaiveTurns: RigTurns {
     private func once(_ limit: Duration?) throws -> Bool {
         seen.add(2)
         lock.leave()
-        defer { seen.add(2, -1) }
         let isTold = try lookFor(limit) {
             let taken = seen[1]
             return taken < seen[0] && seen.replace(1, taken, by: taken + 1)
         }
         try enter()
+        if !isTold { seen.add(2, -1) }
         return isTold
     }
-    var waiting: Int { seen[2] }
+    var waiting: Int { seen[2] - seen[1] }
 }
 
 /// The next meeting begins when all of the last one have left: the dead never do.

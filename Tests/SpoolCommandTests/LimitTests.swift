@@ -24,6 +24,12 @@ import Testing
         #expect(run("output=1K", "head -c 2K /dev/zero > big").contains("reached its limit output"))
     }
 
+    @Test("P3: that puts jobs is not ended by the length that the log has ahead of them")
+    func growth() {
+        let put = "ulimit -f 200; for n in 1 2 3; do spool put -- true || exit; done"
+        #expect(bench.shell(put).text == "1\n2\n3\n")
+    }
+
     @Test("P3: that fills the memory ends failed at its limit; the next job runs")
     func memory() {
         let text = "exec python3 -c 'x = bytearray(400 << 20)'"

@@ -27,7 +27,7 @@ int spool_any_byte_is_locked(int fd);
 /// The number of the kind of file system that a path is on, f_type of statfs(2), or a negative errno.
 int64_t spool_file_system(const char *path);
 
-/// Lets the disk begin with what was written to a file, and does not wait for it. See sync_file_range(2).
+/// Lets the disk begin with what was written to a file, and does not wait until it has. See sync_file_range(2).
 void spool_start_writing(int descriptor);
 
 /// Gives a file its name in one step, and never replaces another: -1 with EEXIST then. See rename(2), RENAME_NOREPLACE.
