@@ -11,7 +11,8 @@
 //    the same transaction. So whoever enters the gate after a death finds jobs that were taken, and sees in the store
 //    whether they are there: none is put twice, and none that was acknowledged is missing;
 //  - jobs of a process that has died, or does not look any more, are not taken: whoever waited for its end counts on
-//    what is there then, and starts another one in its place.
+//    what is there then, and starts another one in its place. Of one that dies while they are being put, as of any
+//    process that dies in a commit, nobody knows: they may be there a moment after its end.
 
 private import CSpool
 private import Glibc

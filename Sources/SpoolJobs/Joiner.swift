@@ -37,6 +37,9 @@ public final class Joiner {
     private let target: JoinTarget
     private var bell: Doorbell?
     private let base: Counts
+    /// Of a snapshot: how many of its jobs had ended badly when it began.
+    private var baseDead = 0
+    private var baseCancelled = 0
     private var left: [Int64]
     private var finishedBadly: [Int64] = []
     private var witness: Int64?
@@ -50,8 +53,11 @@ public final class Joiner {
         left = []
         switch target {
         case .all: base = try store.counts(queue: nil)
-        case .queue(let queue), .upTo(let queue?, _): base = try store.counts(queue: queue)
-        case .upTo(nil, _): base = try store.counts(queue: nil)
+        case .queue(let queue): base = try store.counts(queue: queue)
+        case .upTo(let queue, let last):
+            base = try store.counts(queue: queue)
+            baseDead = try store.count(.dead, queue: queue, upTo: last)
+            baseCancelled = try store.count(.cancelled, queue: queue, upTo: last)
         case .jobs(let ids):
             base = Counts()
             for id in ids { _ = try store.standing(of: id) }
@@ -64,10 +70,7 @@ public final class Joiner {
         switch target {
         case .all: return try lookAtQueue(nil)
         case .queue(let queue): return try lookAtQueue(queue)
-        case .upTo(let queue, let last):
-            var progress = try lookAtQueue(queue)
-            progress.isFinished = try !hasUnfinished(queue, last)
-            return progress
+        case .upTo(let queue, let last): return try lookAtSnapshot(queue, last)
         case .jobs(let ids): return try lookAtJobs(ids)
         }
     }
@@ -81,6 +84,31 @@ public final class Joiner {
             total: done + failed + now.unfinished, done: done, failed: failed, running: now.running,
             scheduled: waiting, nextDue: waiting > 0 ? try store.nextDue() : nil,
             isFinished: now.unfinished == 0)
+    }
+
+    /// The counters count what came later, too: until the end, when the jobs themselves are counted, they only say
+    /// about how far it is.
+    private func lookAtSnapshot(
+        _ queue: String?, _ last: Int64
+    ) throws(SpoolError) -> JoinProgress {
+        var progress = try lookAtQueue(queue)
+        progress.total = base.unfinished
+        progress.isFinished = try !hasUnfinished(queue, last)
+        if progress.isFinished {
+            let bad = try store.count(.dead, queue: queue, upTo: last) - baseDead
+            progress.failed = max(0, min(bad + (try cancelled(queue, last)), progress.total))
+            progress.done = progress.total - progress.failed
+        } else {
+            let most = max(0, progress.total - 1)
+            progress.failed = min(progress.failed, most)
+            progress.done = min(progress.done, most - progress.failed)
+        }
+        return progress
+    }
+
+    /// How many of a snapshot were cancelled while it waited.
+    private func cancelled(_ queue: String?, _ last: Int64) throws(SpoolError) -> Int {
+        max(0, try store.count(.cancelled, queue: queue, upTo: last) - baseCancelled)
     }
 
     /// A snapshot follows one unfinished job at a time: while that one is unfinished there is nothing more to find out.
@@ -175,24 +203,27 @@ public final class Joiner {
     public func failures(limit: Int) throws(SpoolError) -> [Int64] {
         switch target {
         case .jobs: return Array(finishedBadly.prefix(limit))
-        case .all: return try failures(in: nil, limit, .max)
-        case .queue(let queue): return try failures(in: queue, limit, .max)
-        case .upTo(let queue, let last): return try failures(in: queue, limit, last)
+        case .all: return try failures(in: nil, limit)
+        case .queue(let queue): return try failures(in: queue, limit)
+        case .upTo(let queue, let last):
+            return try failures(in: queue, limit, upTo: last, cancelled: cancelled(queue, last))
         }
     }
 
+    private func failures(in queue: String?, _ limit: Int) throws(SpoolError) -> [Int64] {
+        let now = try store.counts(queue: queue).cancelled
+        return try failures(in: queue, limit, cancelled: max(0, now - base.cancelled))
+    }
+
     private func failures(
-        in queue: String?, _ limit: Int, _ last: Int64
+        in queue: String?, _ limit: Int, upTo last: Int64 = .max, cancelled: Int
     ) throws(SpoolError) -> [Int64] {
-        let now = try store.counts(queue: queue)
-        let cancelled = max(0, now.cancelled - base.cancelled)
-        var ids: [Int64] = []
-        if now.dead > 0 { ids = try store.failed(queue: queue, states: [.dead], limit: limit) }
+        var ids = try store.failed(queue: queue, states: [.dead], upTo: last, limit: limit)
         if cancelled > 0 {
             ids += try store.failed(
-                queue: queue, states: [.cancelled], limit: min(limit, cancelled))
+                queue: queue, states: [.cancelled], upTo: last, limit: min(limit, cancelled))
         }
-        return Array(ids.filter { $0 <= last }.prefix(limit))
+        return Array(ids.prefix(limit))
     }
 }
 

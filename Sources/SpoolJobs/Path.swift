@@ -24,11 +24,17 @@ enum Path {
         }
     }
 
-    /// Which file stands at a path: its device and number. Nil: none.
-    static func identity(_ path: String) -> [UInt64]? {
+    /// Which file it is, whatever its name.
+    struct Identity: Equatable {
+        var device: UInt64
+        var number: UInt64
+    }
+
+    /// Which file stands at a path. Nil: none, or errno says why it cannot be seen.
+    static func identity(_ path: String) -> Identity? {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
-        return [UInt64(status.st_dev), UInt64(status.st_ino)]
+        return Identity(device: UInt64(status.st_dev), number: UInt64(status.st_ino))
     }
 
     static func size(_ path: String) -> Int? {

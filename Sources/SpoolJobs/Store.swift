@@ -29,7 +29,7 @@ public final class Store {
     let gate: Gate?
     private var openedMemory: (ledger: SyncLedger, board: Board)?
     private let process = getpid()
-    private let identity: [UInt64]?
+    let identity: Path.Identity?
     let pages: UnsafeMutablePointer<Int32>
     var checkpointer: Connection?
     /// What a store does to the world besides its file; a simulation has a world of its own.
@@ -43,6 +43,7 @@ public final class Store {
     private var bells: [Bell: File] = [:]
     private var wanted: Set<Bell> = []
     var isWriting = false
+    private var isLooking = false
     private var statements = StatementTable()
     var lives: Lives?
     /// For looking whether anybody lives, without holding a lock.
@@ -134,6 +135,11 @@ public final class Store {
             defer { gate.leave() }
             try Schema.migrate(connection)
         }
+        if try !Schema.hasLog(connection) {
+            try gate.enter()
+            defer { gate.leave() }
+            try Schema.makeLog(connection)
+        }
         connection.keepWAL()
         return Store(files, connection, gate)
     }
@@ -152,17 +158,26 @@ public final class Store {
         return Store(files, connection, nil)
     }
 
-    /// Whether the file that is open still has its name. One that was removed or replaced can be used, but nobody else
-    /// sees it.
-    public var isInPlace: Bool { Path.identity(files.database) == identity }
-
     /// A statement, prepared once per store.
     func statement(_ sql: StaticString) throws(SpoolError) -> Statement {
-        if !isWriting {
+        if !isWriting, !isLooking {
             try endTransaction()
             unlockLog()
         }
         return try prepared(sql)
+    }
+
+    /// Runs looks that see one moment: what is committed meanwhile they do not see. A long one keeps the log from being
+    /// copied.
+    func looking(_ body: () throws(SpoolError) -> Void) throws(SpoolError) {
+        guard !isWriting, !isLooking else { return try body() }
+        try statement("BEGIN").run("looking")
+        isLooking = true
+        defer {
+            isLooking = false
+            try? endTransaction()  // it only looked
+        }
+        try body()
     }
 
     private func unlockLog() {
@@ -236,6 +251,10 @@ public final class Store {
             ringAll()
         }
         if !isInside { try gate.enter() }
+        do throws(SpoolError) { try checkInPlace() } catch {
+            gate.leave()
+            throw error
+        }
         board.enter(toPut: syncing == .afterwards)
         var carried: Board.Calls?
         defer {
@@ -251,7 +270,9 @@ public final class Store {
             carried = others
             return (value, nil)
         }
-        guard let log = connection.log else { throw SyncLedger.failure(files.database, doing) }
+        guard let log = connection.log else {
+            throw .outcomeUnknown(path: files.database, doing: doing, detail: "the log is not open")
+        }
         return (value, Unsynced(number, log, ledger, files.database, doing, others))
     }
 
@@ -270,6 +291,7 @@ public final class Store {
             return (value, try commit(doing, ledger, syncing))
         } catch {
             places.removeAll()
+            claims.removeAll()
             lastLane = nil
             wanted.removeAll(keepingCapacity: true)
             // One that cannot be undone now is undone before the next one begins. The first error says more.

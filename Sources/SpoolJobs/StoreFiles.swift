@@ -11,7 +11,7 @@
 
 private import CSpool
 private import Glibc
-internal import SpoolThreads
+public import SpoolThreads
 
 /// Where the files of a store are.
 public struct StoreFiles: Hashable, Sendable {
@@ -50,7 +50,17 @@ final class File {
 
     private init(_ descriptor: Int32) { self.descriptor = descriptor }
 
-    deinit { close(descriptor) }
+    deinit {
+        spool_share_descriptor(descriptor)
+        close(descriptor)
+    }
+
+    /// As ``side(_:)``, of a file whose flock(2) forked children must not hold on to: they get another descriptor.
+    static func lockable(_ path: String) throws(SpoolError) -> File {
+        let file = try side(path)
+        spool_keep_descriptor(file.descriptor)
+        return file
+    }
 
     /// Opens a side file, made if it is missing: mode 0600 whatever the umask, never through a symbolic link.
     /// - Throws: `notAStore` for a link; `readOnly`, `diskFull`, `inputOutput`.
@@ -88,7 +98,7 @@ final class File {
 final class Gate {
     private let file: File
 
-    init(_ path: String) throws(SpoolError) { file = try File.side(path) }
+    init(_ path: String) throws(SpoolError) { file = try File.lockable(path) }
 
     func enter() throws(SpoolError) {
         while flock(file.descriptor, LOCK_EX) != 0 {
@@ -115,10 +125,13 @@ final class Lives {
         probe = try File.side(path)
     }
 
-    func begin(_ owner: Int64) throws(SpoolError) {
-        guard spool_lock_byte(held.descriptor, owner, Int32(F_WRLCK)) == 0 else {
+    /// - Returns: False when another one has the lock.
+    func begin(_ owner: Int64) throws(SpoolError) -> Bool {
+        if spool_lock_byte(held.descriptor, owner, Int32(F_WRLCK)) == 0 { return true }
+        guard errno == EAGAIN || errno == EACCES else {
             throw .system(call: "fcntl(F_OFD_SETLK)", errno: errno)
         }
+        return false
     }
 
     func end(_ owner: Int64) { _ = spool_lock_byte(held.descriptor, owner, Int32(F_UNLCK)) }
@@ -131,4 +144,23 @@ final class Lives {
 
     /// In doubt it lives: a job is late rather than run twice.
     func isAlive(_ owner: Int64) -> Bool { spool_byte_is_locked(probe.descriptor, owner) != 0 }
+}
+
+extension Store {
+    /// Whether the file that is open still has its name. What is put into one that was removed or replaced nobody sees.
+    public var isInPlace: Bool {
+        guard let now = Path.identity(files.database) else {
+            // Who may not look there any more, after chroot(2) perhaps, can go on.
+            return identity == nil || (errno != ENOENT && errno != ENOTDIR)
+        }
+        return now == identity
+    }
+
+    /// - Throws: `notAStore` when the file does not have its name any more.
+    public func checkInPlace() throws(SpoolError) {
+        guard isInPlace else {
+            throw .notAStore(
+                path: files.database, why: "was removed or replaced while it was open")
+        }
+    }
 }

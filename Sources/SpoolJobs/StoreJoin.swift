@@ -14,6 +14,13 @@ extension Store {
     /// Some unfinished job with an id up to `last`. Ready jobs of one priority stand in the order of their ids, so that
     /// the first of each priority decides.
     func unfinishedJob(queue: String?, upTo last: Int64) throws(SpoolError) -> Int64? {
+        var found: Int64?
+        // One moment: a job that is given back moves from one table to the other.
+        try looking { () throws(SpoolError) in found = try unfinished(queue, last) }
+        return found
+    }
+
+    private func unfinished(_ queue: String?, _ last: Int64) throws(SpoolError) -> Int64? {
         for lane in try lanes() where queue == nil || lane.queue == queue {
             if let id = try firstReady(lane.id, upTo: last) { return id }
             let others = try statement(
@@ -27,6 +34,20 @@ extension Store {
             if try others.step() { return others.int(0) }
         }
         return nil
+    }
+
+    /// How many jobs with ids up to `last` ended dead, or cancelled.
+    func count(_ state: State, queue: String?, upTo last: Int64) throws(SpoolError) -> Int {
+        let select = try statement(
+            """
+            SELECT count(*) FROM finished WHERE outcome = ?1 AND outcome <> 1 AND id <= ?2 AND (?3 IS NULL OR lane IN (
+              SELECT l.id FROM lane l JOIN queue q ON q.id = l.queue WHERE q.name = ?3))
+            """)
+        select.bind(1, state == .dead ? 2 : 3)
+        select.bind(2, last)
+        select.bind(3, queue)
+        defer { select.reset() }
+        return try select.step() ? select.number(0) : 0
     }
 
     private func firstReady(_ lane: Int64, upTo last: Int64) throws(SpoolError) -> Int64? {

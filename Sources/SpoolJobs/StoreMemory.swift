@@ -28,7 +28,7 @@ final class StoreMemory: @unchecked Sendable {  // a constant address; atomic wo
 
     /// - Throws: as ``File/side(_:)``; `diskFull`, `inputOutput`, `system`.
     init(_ path: String) throws(SpoolError) {
-        let file = try File.side(path)
+        let file = try File.lockable(path)
         try StoreMemory.lock(file)
         defer { StoreMemory.unlock(file) }
         let boot = StoreMemory.bootID()

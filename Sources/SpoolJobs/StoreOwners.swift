@@ -16,9 +16,10 @@ extension Store {
     ) throws(SpoolError) -> Int64 {
         let lives = try openLives()
         return try write("registering a worker") { () throws(SpoolError) in
-            let owner = try nextOwner()
-            // The lock comes before the row can be seen: nobody finds a registered owner without it.
-            try lives.begin(owner)
+            var owner = try nextOwner()
+            // The lock comes before the row can be seen: nobody finds a registered owner without it. One whose
+            // registration was undone may have left its lock.
+            while try !lives.begin(owner) { owner = try nextOwner() }
             let insert = try statement(
                 "INSERT INTO owner(id, name, pid, consumers, queues, started) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
             )
@@ -73,7 +74,8 @@ extension Store {
         }
         return try write("taking back a dead worker's jobs") { () throws(SpoolError) in
             var count = 0
-            for owner in try deadOwners() {
+            // Whoever died meanwhile has leftovers that were not ended: the next look finds it.
+            for owner in dead {
                 count += try end(owner, .workerLost, error: "the worker died", now)
             }
             if count > 0 { ringForAll() }

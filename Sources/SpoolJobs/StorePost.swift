@@ -87,7 +87,8 @@ extension Store {
     func putPosts() throws(SpoolError) {
         let (_, board) = try shared()
         try finishBatch()
-        guard board.hasPosts else { return }
+        // Who has posted may mean another file of that name.
+        guard board.hasPosts, isInPlace else { return }
         let posts = board.take()
         guard !posts.isEmpty else { return }
         let ids = try putValid(posts.flatMap(\.jobs), now: posts.lazy.map(\.now).max() ?? .now())

@@ -49,8 +49,15 @@ extension Store {
         return rows
     }
 
-    /// As ``jobs(_:)``, one by one, until `body` says false: a million rows need no memory.
+    /// As ``jobs(_:)``, one by one, until `body` says false: a million rows need no memory. All as they stood at one
+    /// moment.
     public func forEachJob(
+        _ filter: JobFilter, _ body: (JobRow) throws(SpoolError) -> Bool
+    ) throws(SpoolError) {
+        try looking { () throws(SpoolError) in try eachJob(filter, body) }
+    }
+
+    private func eachJob(
         _ filter: JobFilter, _ body: (JobRow) throws(SpoolError) -> Bool
     ) throws(SpoolError) {
         let lanes = try lanes().filter { filter.lets($0) }
@@ -240,9 +247,11 @@ extension Store {
 
     /// The ids of jobs that ended dead or cancelled, newest first.
     public func failed(
-        queue: String?, states: Set<State> = [.dead, .cancelled], limit: Int
+        queue: String?, states: Set<State> = [.dead, .cancelled], upTo last: Int64 = .max,
+        limit: Int
     ) throws(SpoolError) -> [Int64] {
         var filter = JobFilter(limit: limit)
+        filter.ids = 0...last
         filter.queue = queue
         let lanes = try lanes().filter { filter.lets($0) }
         var ids: [Int64] = []

@@ -120,6 +120,21 @@ enum Schema {
         try statement.run("copying it to \(path)")
     }
 
+    /// Whether commits go to a write-ahead log. A copy that was made with VACUUM INTO has none.
+    static func hasLog(_ connection: Connection) throws(SpoolError) -> Bool {
+        let statement = try connection.prepare("PRAGMA journal_mode")
+        defer { statement.reset() }
+        return try statement.step() && statement.text(0) == "wal"
+    }
+
+    /// Gives it one. The caller holds the gate.
+    static func makeLog(_ connection: Connection) throws(SpoolError) {
+        try connection.execute("PRAGMA journal_mode=WAL")
+        guard try hasLog(connection) else {
+            throw .locked(path: connection.path)
+        }
+    }
+
     static func value(_ sql: StaticString, _ connection: Connection) throws(SpoolError) -> Int64 {
         let statement = try connection.prepare(sql)
         defer { statement.reset() }

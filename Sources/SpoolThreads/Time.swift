@@ -114,16 +114,18 @@ extension Duration {
     /// Whole microseconds, saturated at the range of Int64.
     public var microseconds: Int64 {
         let (seconds, attoseconds) = components
-        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000)
-        guard !overflow else { return seconds < 0 ? .min : .max }
-        return scaled &+ attoseconds / 1_000_000_000_000
+        return Duration.sum(seconds, 1_000_000, attoseconds / 1_000_000_000_000)
     }
 
     /// Whole nanoseconds, saturated at the range of Int64.
     public var nanoseconds: Int64 {
         let (seconds, attoseconds) = components
-        let (scaled, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        guard !overflow else { return seconds < 0 ? .min : .max }
-        return scaled &+ attoseconds / 1_000_000_000
+        return Duration.sum(seconds, 1_000_000_000, attoseconds / 1_000_000_000)
+    }
+
+    private static func sum(_ seconds: Int64, _ each: Int64, _ rest: Int64) -> Int64 {
+        let (scaled, isTooMuch) = seconds.multipliedReportingOverflow(by: each)
+        let (sum, isOver) = scaled.addingReportingOverflow(rest)
+        return isTooMuch || isOver ? (seconds < 0 ? .min : .max) : sum
     }
 }

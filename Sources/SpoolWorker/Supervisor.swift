@@ -238,10 +238,7 @@ public final class Supervisor {
 
     /// Once a second, while there is nothing to do.
     private func beQuiet() throws(SpoolError) {
-        guard store.isInPlace else {
-            throw .notAStore(
-                path: store.files.database, why: "was removed or replaced while the worker waited")
-        }
+        try store.checkInPlace()
         try store.tidyLog()
     }
 

@@ -27,6 +27,13 @@ int spool_any_byte_is_locked(int fd);
 /// The number of the kind of file system that a path is on, f_type of statfs(2), or a negative errno.
 int64_t spool_file_system(const char *path);
 
+/// Keeps a descriptor to this process: children that are forked get one in its place that means nothing, so that they
+/// do not hold its flock(2) when we have died. See pthread_atfork(3).
+void spool_keep_descriptor(int descriptor);
+
+/// Undoes spool_keep_descriptor, if it was done: before the descriptor is closed.
+void spool_share_descriptor(int descriptor);
+
 /// Lets the disk begin with what was written to a file, and does not wait until it has. See sync_file_range(2).
 void spool_start_writing(int descriptor);
 
