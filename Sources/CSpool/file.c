@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <time.h>
 #include <unistd.h>
 
 int spool_rename_new(const char *from, const char *to) {
@@ -51,3 +55,47 @@ static void lose_kept(void) {
 }
 
 __attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, lose_kept); }
+
+static int64_t longest_wait;
+
+static _Thread_local volatile sig_atomic_t is_over;
+
+static void interrupt(int number) {
+    (void)number;
+    is_over = 1;
+}
+
+void spool_bound_locks(int64_t nanoseconds) {
+    struct sigaction action = {.sa_handler = interrupt};
+    sigaction(SIGALRM, &action, NULL);
+    sigset_t alarm;
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
+    longest_wait = nanoseconds;
+}
+
+// flock(2) has no time limit, and asking again and again would stand behind all who sleep: a signal ends the wait, and
+// one more each 10 ms in case the first came before it began.
+static int lock_within(int descriptor, int64_t longest) {
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
+    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    timer_t timer;
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer)) return -errno;
+    struct itimerspec when = {{0, 10000000}, {longest / 1000000000, longest % 1000000000}};
+    is_over = 0;
+    timer_settime(timer, 0, &when, NULL);
+    int error;
+    do error = flock(descriptor, LOCK_EX) ? errno : 0;
+    while (error == EINTR && !is_over);
+    timer_delete(timer);
+    return error == EINTR ? -ETIMEDOUT : -error;
+}
+
+int spool_lock_file(int descriptor) {
+    if (!flock(descriptor, LOCK_EX | LOCK_NB)) return 0;
+    if (errno == EWOULDBLOCK && longest_wait > 0) return lock_within(descriptor, longest_wait);
+    while (flock(descriptor, LOCK_EX))
+        if (errno != EINTR) return -errno;
+    return 0;
+}

@@ -180,6 +180,11 @@ void spool_reset_signals(void) {
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+void spool_outlive_signals(void) {
+    const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGXFSZ};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) signal(numbers[i], SIG_IGN);
+}
+
 // Never more than the caller may use itself. Processor time: a second from the signal that can be caught to SIGKILL.
 static void limit(const struct spool_limit *limit) {
     struct rlimit now;

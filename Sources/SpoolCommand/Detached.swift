@@ -69,6 +69,7 @@ enum Detached {
         }
         do throws(SpoolError) {
             let supervisor = try Supervisor(options, say: say)
+            Store.boundGate(Work.gatePatience)
             _ = Descriptor.write([1], to: ready)
             close(ready)
             let summary = try supervisor.run()

@@ -5,6 +5,7 @@
 
 internal import ArgumentParser
 private import Glibc
+private import SpoolJobs
 private import SpoolProcesses
 internal import SpoolThreads
 private import SpoolWorker
@@ -38,6 +39,8 @@ struct Spool: ParsableCommand {
     static func main() {
         Worker.becomeConsumerIfAsked("spool \(Version.number)")
         Descriptor.openStandardOnes()
+        signal(SIGXFSZ, SIG_IGN)  // the write fails, and says why
+        Store.boundGate(.seconds(20))
         Glibc.exit(Invocation(RawArguments.all()).run())
     }
 }

@@ -63,6 +63,9 @@ struct Work: SpoolSubcommand {
             "Most that a process of any job may use, as in put.", valueName: "name=value"))
     var limit: [String] = []
 
+    /// A worker hears signals in between.
+    static let gatePatience = Duration.seconds(1)
+
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {
         let options = try options(screen.settings)
         if detach { return try Detached.start(options, screen) }
@@ -70,6 +73,7 @@ struct Work: SpoolSubcommand {
         if isatty(2) != 0 || screen.settings.verbosity > 0 {
             screen.note(Self.greeting(options))
         }
+        Store.boundGate(Work.gatePatience)
         let summary = try supervisor.run()
         try tell(summary, on: screen)
         return untilEmpty && summary.dead + summary.cancelled > 0 ? 1 : 0

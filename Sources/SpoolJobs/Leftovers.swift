@@ -1,7 +1,8 @@
 // Leftovers.swift - ends what is left of jobs whose worker was killed with everything that watched over it.
 //
-// A command dies with its consumer, and its children are killed by the worker, or by the fork server.
-// When those were killed too, children of the command may live on, and would overlap with the next run.
+// A command dies with its consumer, and its process group is killed by its consumer, the worker or the fork server.
+// What made a group of its own, as timeout(1) does and a shell with job control, is not in it, and when all of those
+// were killed nobody does it: such children would overlap with the next run.
 // They are found by what they were given at their start: SPOOL_FILE, SPOOL_JOB_ID and SPOOL_ATTEMPT in
 // their environment (proc(5)). A process that made a session of its own left its job on purpose, and is
 // let alone.
@@ -9,9 +10,9 @@
 private import Glibc
 private import SpoolThreads
 
-enum Leftovers {
+package enum Leftovers {
     /// Kills the processes of these attempts of jobs of one store, and returns when none is left that we may see.
-    static func end(_ attempts: [Claim], of database: String) {
+    package static func end(_ attempts: [Claim], of database: String) {
         guard !attempts.isEmpty else { return }
         let file = entry("SPOOL_FILE", database)
         let jobs = attempts.map {

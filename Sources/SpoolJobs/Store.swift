@@ -123,7 +123,7 @@ public final class Store {
     private static func prepare(_ files: StoreFiles, _ mode: OpenMode) throws(SpoolError) -> Store {
         try Path.makeDirectory(files.directory)
         try Path.checkPrivate(files.directory, of: files.database)
-        let gate = try Gate(files.gate)
+        let gate = try Gate(files)
         if mode == .create, Path.size(files.database) ?? 0 == 0 {
             try gate.enter()
             defer { gate.leave() }

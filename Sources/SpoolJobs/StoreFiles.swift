@@ -98,11 +98,19 @@ final class File {
 final class Gate {
     private let file: File
 
-    init(_ path: String) throws(SpoolError) { file = try File.lockable(path) }
+    private let database: String
 
+    init(_ files: StoreFiles) throws(SpoolError) {
+        database = files.database
+        file = try File.lockable(files.gate)
+    }
+
+    /// - Throws: `locked` if ``Store/boundGate(_:)`` says when.
     func enter() throws(SpoolError) {
-        while flock(file.descriptor, LOCK_EX) != 0 {
-            guard errno == EINTR else { throw .system(call: "flock", errno: errno) }
+        let status = spool_lock_file(file.descriptor)
+        guard status == 0 else {
+            if status == -ETIMEDOUT { throw .locked(path: database) }
+            throw .system(call: "flock", errno: -status)
         }
     }
 
@@ -147,6 +155,10 @@ final class Lives {
 }
 
 extension Store {
+    /// From now on no store of this process waits longer for its turn to write, which a process that was stopped in its
+    /// own may have: then `locked` is thrown. For programs that own their process: takes SIGALRM.
+    public static func boundGate(_ longest: Duration) { spool_bound_locks(longest.nanoseconds) }
+
     /// Whether the file that is open still has its name. What is put into one that was removed or replaced nobody sees.
     public var isInPlace: Bool {
         guard let now = Path.identity(files.database) else {

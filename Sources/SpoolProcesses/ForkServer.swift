@@ -106,6 +106,13 @@ public struct ForkServer: Sendable {
         Glibc.close(socket)
         Glibc.close(pidDescriptor)
     }
+
+    /// Kills it, and waits until it has ended.
+    public func end() {
+        kill(pid, SIGKILL)
+        close()
+        ProcessEnd.reap(pid)
+    }
 }
 
 extension ForkServer {
@@ -141,6 +148,9 @@ extension ForkServer {
     ) {
         guard arguments.dropFirst().first == Array(argument.utf8) else { return }
         spool_reset_signals()
+        // It ends with the supervisor's socket, and so do its children: what is sent to all of them, as systemd does
+        // unless told otherwise, is the supervisor's to hear.
+        spool_outlive_signals()
         spool_name_thread("spool forks")
         let socket = fcntl(0, F_DUPFD_CLOEXEC, 3)
         let null = open("/dev/null", O_RDWR | O_CLOEXEC)

@@ -85,7 +85,9 @@ struct Zygote: Sendable {
     func end() {
         spool_signal_process(process.pidDescriptor, SIGKILL)
         close(socket)
-        _ = process.reap()
+        // Others in this process may have taken its end, or the system, which does so where SIGCHLD is ignored.
+        ProcessEnd.reap(process.pid)
+        close(process.pidDescriptor)
     }
 
     /// In a forked child: it is the parent's.

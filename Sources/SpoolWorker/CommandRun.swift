@@ -46,11 +46,12 @@ final class CommandRun {
 
     /// Runs a job to its end.
     /// - Throws: What reading the consumer's socket throws.
-    static func perform(_ job: Assignment, for consumer: Consumer) throws(SpoolError) -> Outcome {
+    static func perform(
+        _ job: Assignment, in place: PreparedPlace, for consumer: Consumer
+    ) throws(SpoolError) -> Outcome {
         let started = UnixTime.now()
         var report = Run(started: started, ended: started)
         let deadline = job.timeout.map { started + $0 }
-        let place = consumer.place(of: job)
         guard let own = place.limits else {
             report.exit = 126
             report.error = "the job's limits (\(ResourceLimits.variable)) cannot be read"
@@ -84,6 +85,7 @@ final class CommandRun {
         running.signal(SIGKILL)
         consumer.slots.clearGroup(consumer.slot)
         let end = running.reap()
+        if verdict != nil { Leftovers.end([job.claim], of: consumer.setup.file) }
         report.ended = .now()
         log.finish(now: report.ended)
         report.pid = running.pid
@@ -229,7 +231,9 @@ extension CommandRun {
         } catch let error as Command.Failure {
             throw error
         } catch let error as SpoolError {
-            throw Command.Failure(exit: 126, reason: error.message, isTemporary: true)
+            throw Command.Failure(
+                exit: 126, reason: error.message,
+                isTemporary: error != .system(call: "write", errno: EFBIG))
         } catch {
             throw Command.Failure(exit: 126, reason: "\(error)", isTemporary: false)
         }

@@ -16,7 +16,9 @@ public final class Consumer {
     let slots: SlotPage
     private var reader = FrameReader()
     private var writer = FrameWriter()
-    private var waiting = WaitingJobs<Assignment> { $0.claim }
+    private var waiting = WaitingJobs<(job: Assignment, place: PreparedPlace)> {
+        $0.job.claim
+    }
     private var places: [Int64: PreparedPlace] = [:]
     private let ownPlace = PreparedPlace()
     private(set) var setup = ConsumerSetup(
@@ -50,13 +52,13 @@ public final class Consumer {
     private func work() throws(SpoolError) -> Never {
         writer.putHello(pid: getpid())
         while true {
-            while let job = waiting.next() { try perform(job) }
+            while let (job, place) = waiting.next() { try perform(job, place) }
             try flush()
             try listen(waiting: true)
         }
     }
 
-    private func perform(_ job: Assignment) throws(SpoolError) {
+    private func perform(_ job: Assignment, _ place: PreparedPlace) throws(SpoolError) {
         slots.setJob(job.claim.job, slot)
         if case .kind(Job.noop) = job.work {
             let now = UnixTime.now()
@@ -64,23 +66,20 @@ public final class Consumer {
             if writer.count >= Self.gathered { try flush() }
         } else {
             try flush()
-            try run(job)
+            try run(job, place)
         }
         // Not when an error has ended it: then it stays the job that the consumer died with.
         slots.setJob(0, slot)
     }
 
-    private func run(_ job: Assignment) throws(SpoolError) {
+    private func run(_ job: Assignment, _ place: PreparedPlace) throws(SpoolError) {
         current = job.claim
         stop = nil
-        let outcome = try CommandRun.perform(job, for: self)
+        let outcome = try CommandRun.perform(job, in: place, for: self)
         current = nil
         report(outcome)
         try flush()
     }
-
-    /// Where a job runs.
-    func place(of job: Assignment) -> PreparedPlace { job.place.flatMap { places[$0] } ?? ownPlace }
 
     private func report(_ outcome: Outcome) { writer.put(outcome) }
 
@@ -102,7 +101,9 @@ public final class Consumer {
             switch MessageKind(rawValue: kind) {
             case .setup: setup = try payload.setup()
             case .place: try keepPlace(&payload)
-            case .job: waiting.append(try payload.assignment())
+            case .job:
+                let job = try payload.assignment()
+                waiting.append((job, job.place.flatMap { places[$0] } ?? ownPlace))
             case .stop: try obey(try payload.stopOrder())
             case .recall: try giveBack()
             case .hello, .outcome, nil: throw .badInput("a consumer got a message of kind \(kind).")
@@ -112,6 +113,7 @@ public final class Consumer {
 
     private func keepPlace(_ payload: inout FramePayload) throws(SpoolError) {
         let (id, place) = try payload.place()
+        if places.count == KnownPlaces.limit { places = [:] }
         places[id] = PreparedPlace(place)
     }
 

@@ -64,6 +64,7 @@ final class ConsumerLink {
     func send(_ job: ClaimedJob, place: (Int64) throws(SpoolError) -> Place) throws(SpoolError) {
         if let id = job.place, !places.contains(id) {
             writer.put(try place(id), id: id)
+            if places.count == KnownPlaces.limit { places = [] }
             places.insert(id)
         }
         writer.put(job)

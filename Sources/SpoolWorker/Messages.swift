@@ -42,6 +42,11 @@ struct Assignment: Hashable, Sendable {
     var place: Int64?
 }
 
+/// Of the places that a consumer was told it remembers so many. When one more is told both ends forget all.
+enum KnownPlaces {
+    static let limit = 256
+}
+
 /// A job that is to be stopped, and what its run then counts as.
 package struct StopOrder: Hashable, Sendable {
     package var job: Int64

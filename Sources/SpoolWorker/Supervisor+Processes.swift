@@ -169,9 +169,13 @@ extension Supervisor {
         let slot = link.slot
         let group = slots.group(link.cell)
         if group > 1 { kill(-group, SIGKILL) }
+        let running = slots.job(link.cell)
+        if let claim = state.consumers[slot].held.first(where: { $0.job == running }) {
+            Leftovers.end([claim], of: store.files.database)
+        }
         links[slot] = nil
         let cause = link.end.map { $0.reason ?? "it ended" } ?? "it never began"
-        try tell(.died(slot: slot, running: slots.job(link.cell), cause: cause, at: .now()))
+        try tell(.died(slot: slot, running: running, cause: cause, at: .now()))
         slots.clear(link.cell)
     }
 
@@ -187,12 +191,10 @@ extension Supervisor {
             if group > 1 { kill(-group, SIGKILL) }
         }
         links = []
+        Leftovers.end(state.consumers.flatMap(\.held), of: store.files.database)
         // What commands left behind is ours, as their subreaper, while we are here.
         defer { while ProcessEnd.reapAny() != nil {} }
-        guard let server else { return }
-        kill(server.pid, SIGKILL)
-        server.close()
-        ProcessEnd.reap(server.pid)
-        self.server = nil
+        server?.end()
+        server = nil
     }
 }

@@ -57,12 +57,15 @@ public final class Supervisor {
         started = .now()
         signals = try Self.takeOverProcess()
         (slots, slotsFile) = try SlotPage.make()
-        server = try Self.firstServer(executable, slotsFile)
-        store = try Store.open(options.file, .create)
+        let server = try Self.firstServer(executable, slotsFile)
+        self.server = server
         let name = options.name ?? JobStore.processName()
-        owner = try store.register(
-            name: name, consumers: options.consumers, queues: options.queues, now: .now())
-        bell = try Doorbell(.arrived, of: store)
+        do throws(SpoolError) {
+            (store, owner, bell) = try Self.open(options, name)
+        } catch {
+            server?.end()  // it would tell of a worker that crashed
+            throw error
+        }
         setup = ConsumerSetup(
             file: store.files.database, logs: store.files.logs, worker: name,
             program: options.program ?? "", logLimit: Int64(options.logLimit),
@@ -75,6 +78,15 @@ public final class Supervisor {
         try selector.register(bell.descriptor, .read, token: Token.bell)
     }
 
+    private static func open(
+        _ options: WorkerOptions, _ name: String
+    ) throws(SpoolError) -> (Store, Int64, Doorbell) {
+        let store = try Store.open(options.file, .create)
+        let owner = try store.register(
+            name: name, consumers: options.consumers, queues: options.queues, now: .now())
+        return (store, owner, try Doorbell(.arrived, of: store))
+    }
+
     /// What the selector's keys say; a consumer's token is its slot.
     enum Token {
         static let signals = -1
@@ -85,6 +97,9 @@ public final class Supervisor {
     private static func takeOverProcess() throws(SpoolError) -> Int32 {
         spool_open_standard_descriptors()
         signal(SIGPIPE, SIG_IGN)
+        signal(SIGXFSZ, SIG_IGN)
+        // Children of one that ignores it vanish, and nobody hears of their end.
+        signal(SIGCHLD, SIG_DFL)
         spool_become_subreaper(1)
         var numbers = [SIGTERM, SIGINT, SIGQUIT, SIGCHLD]
         if spool_is_ignored(SIGHUP) == 0 { numbers.append(SIGHUP) }

@@ -29,7 +29,7 @@ extension SupervisorState {
     private func overdueAt(_ slot: Int) -> Deadline {
         let consumer = consumers[slot]
         guard let head = consumer.held.first, !consumer.isOverdue else { return .never }
-        let stopBy = consumer.held.reduce(Deadline.never) { min($0, told[$1.job] ?? .never) }
+        let stopBy = consumer.held.reduce(Deadline.never) { min($0, told[$1.job]?.until ?? .never) }
         guard let limit = limits[head.job] else { return stopBy }
         return min(stopBy, consumer.headSince + limit + settings.killAfter + Self.patience)
     }
@@ -39,7 +39,7 @@ extension SupervisorState {
         if isStopping { return (.released, "the worker was stopped") }
         guard consumers[slot].isOverdue else { return (.consumerDied, "consumer died: \(cause)") }
         if told[job] != nil { return (.cancelled, "cancelled; its consumer did not answer") }
-        let limit = limits[job].map { " after \($0.typed)" } ?? ""
-        return (.timedOut, "timed out\(limit); its consumer did not answer")
+        guard let limit = limits[job] else { return (.consumerDied, "its consumer did not answer") }
+        return (.timedOut, "timed out after \(limit.typed); its consumer did not answer")
     }
 }

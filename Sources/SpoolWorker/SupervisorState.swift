@@ -137,8 +137,8 @@ package struct SupervisorState {
     /// Set when only the safety poll found work: unless the bell rings by then, a wake-up was lost.
     var suspect = Deadline.never
     package private(set) var missedWakeups = 0
-    /// Running jobs whose consumer was told to cancel them, and by when it must have done so.
-    var told: [Int64: Deadline] = [:]
+    /// Running jobs whose consumer was told to cancel them, how, and by when it must have done so.
+    var told: [Int64: (order: StopOrder, until: Deadline)] = [:]
     /// The time-outs of claims in consumers' hands, by job.
     var limits: [Int64: Duration] = [:]
 
@@ -265,12 +265,14 @@ package struct SupervisorState {
 
     private mutating func orders(_ cancellations: [StopOrder], _ now: Deadline) -> [Action] {
         var actions: [Action] = []
-        for order in cancellations where told[order.job] == nil {
+        // A second wish may be sharper; it never gives more time.
+        for order in cancellations where told[order.job]?.order != order {
             let slot = consumers.firstIndex {
                 $0.held.contains { $0.job == order.job && $0.attempt == order.attempt }
             }
             guard let slot else { continue }
-            told[order.job] = now + order.grace + Self.patience
+            let until = now + order.grace + Self.patience
+            told[order.job] = (order, min(until, told[order.job]?.until ?? .never))
             actions.append(.stop(slot: slot, order))
         }
         return actions

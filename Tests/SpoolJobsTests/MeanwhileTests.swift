@@ -127,7 +127,8 @@ import Testing
 
     @Test("a forked child does not keep the gate of a process that has died in it")
     func forked() throws {
-        var gate: Gate? = try Gate(scratch.path)
+        try Path.makeDirectory(StoreFiles(scratch.path).directory)
+        var gate: Gate? = try Gate(StoreFiles(scratch.path))
         try gate?.enter()
         let child = spool_fork()
         if child == 0 { while true { pause() } }
@@ -136,7 +137,7 @@ import Testing
             waitpid(child, nil, 0)
         }
         gate = nil
-        let next = try Gate(scratch.path)
+        let next = try Gate(StoreFiles(scratch.path))
         let deadline = Deadline(after: .seconds(20))
         while !next.tryEnter() {
             guard !deadline.isPast else {

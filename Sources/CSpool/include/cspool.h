@@ -34,6 +34,12 @@ void spool_keep_descriptor(int descriptor);
 /// Undoes spool_keep_descriptor, if it was done: before the descriptor is closed.
 void spool_share_descriptor(int descriptor);
 
+/// Waits for a file's flock(2). Returns 0, or a negative errno: -ETIMEDOUT if spool_bound_locks says when.
+int spool_lock_file(int descriptor);
+
+/// From now on spool_lock_file waits for so long at most. Takes SIGALRM, which interrupts it.
+void spool_bound_locks(int64_t nanoseconds);
+
 /// Lets the disk begin with what was written to a file, and does not wait until it has. See sync_file_range(2).
 void spool_start_writing(int descriptor);
 

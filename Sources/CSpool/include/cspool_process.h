@@ -124,6 +124,10 @@ int spool_is_ignored(int signal);
 /// Default handlers for all signals and an empty mask, whatever the caller inherited.
 void spool_reset_signals(void);
 
+/// Ignores what a whole group or service is sent when it shall end, for a process that ends with another one, and what
+/// comes of a file that must not be longer. Programs that are executed get the default.
+void spool_outlive_signals(void);
+
 /// Cores that this process may use.
 int spool_usable_cores(void);
 

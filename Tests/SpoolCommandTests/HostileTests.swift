@@ -1,0 +1,135 @@
+// HostileTests.swift - a worker among those who stop, outlive and overfill: what is sent to all of its processes, what
+// leaves its job's process group, a gate that somebody keeps, a consumer that does not answer.
+
+import Foundation
+import SpoolThreads
+import Testing
+
+@testable import SpoolCommand
+
+@Suite("A worker among hostile ones", .timeLimit(.minutes(10))) struct HostileTests {
+    let bench: Bench
+
+    init() throws { bench = try Bench() }
+
+    private func begun() -> Bool {
+        bench.eventually { !bench.shell("cat begun 2>/dev/null").text.isEmpty }
+    }
+
+    @Test("R11: what is sent to all of its processes ends it, and the job that runs has its grace")
+    func all() throws {
+        _ = bench.shell(
+            #"spool put -- sh -c 'trap "" TERM; echo x > begun; until test -e go; do sleep 0.01; done'"#
+        )
+        let worker = try bench.start("-j", "1")
+        #expect(begun())
+        let pid = worker.processIdentifier
+        for signal in ["TERM", "INT", "HUP"] {
+            _ = bench.shell("kill -\(signal) $(cat /proc/\(pid)/task/*/children)")
+        }
+        worker.terminate()
+        _ = bench.shell("touch go")
+        worker.waitUntilExit()
+        #expect(worker.terminationStatus == 0)
+        #expect(bench.rows("SELECT state, attempt FROM jobs") == "done|1")
+    }
+
+    @Test("R6: hears of a consumer's death where its parent ignores SIGCHLD")
+    func ignored() {
+        bench.spool("put", "--retries", "0", "--", "sh", "-c", "kill -9 $PPID; sleep 60")
+        let worker = bench.shell(
+            "timeout 60 env --ignore-signal=CHLD '\(Program.spool)' work -j 1 --until-empty --quiet"
+        )
+        #expect(worker.status != 124)
+        #expect(bench.rows("SELECT state FROM jobs") == "dead")
+    }
+
+    @Test("R11: ends when it is told to, though somebody keeps the gate")
+    func gate() throws {
+        _ = bench.shell("spool put -- sh -c 'echo x > begun'")
+        let worker = try bench.start("-j", "1", "--grace", "0s", "--kill-after", "0s")
+        #expect(begun())
+        let keeper = Process()
+        keeper.executableURL = URL(fileURLWithPath: "/usr/bin/flock")
+        keeper.arguments = [
+            bench.file + "-spool/gate", "sh", "-c", "echo x > kept; exec sleep 300",
+        ]
+        keeper.currentDirectoryURL = URL(fileURLWithPath: bench.directory)
+        try keeper.run()
+        defer { _ = bench.shell("kill -KILL $(pgrep -P \(keeper.processIdentifier))") }
+        #expect(bench.eventually { bench.shell("test -s kept").status == 0 })
+        worker.terminate()
+        kill(worker.processIdentifier, SIGQUIT)
+        worker.waitUntilExit()
+        #expect(worker.terminationReason == .exit)
+    }
+
+    @Test("R11, P3: a worker and its job outlive a limit on the length of files")
+    func length() {
+        bench.spool(
+            "put", "--retries", "0", "--", "sh", "-c", "head -c 400000 /dev/zero; echo x > ran")
+        let worker = bench.shell("(ulimit -f 200; spool work -j 1 --until-empty --quiet)")
+        #expect(worker.status == 0)
+        #expect(bench.rows("SELECT state FROM jobs") == "done")
+        #expect(bench.shell("cat ran").text == "x\n")
+    }
+
+    @Test("a second cancel that is sharper is obeyed at once")
+    func sharper() throws {
+        _ = bench.shell(
+            #"spool put -- sh -c 'trap "" TERM; echo x > begun; while :; do sleep 0.1; done'"#)
+        let worker = try bench.start("-j", "1")
+        #expect(begun())
+        bench.spool("cancel", "1", "--grace", "1h")
+        #expect(bench.eventually { bench.rows("SELECT count(*) FROM cancellation") == "1" })
+        bench.spool("cancel", "1", "--signal", "KILL", "--grace", "0s")
+        #expect(bench.shell("timeout 60 '\(Program.spool)' join 1").status == 1)
+        #expect(bench.rows("SELECT state FROM jobs") == "cancelled")
+        _ = try bench.end(worker)
+    }
+
+    @Test("X1: what made a process group of its own ends with a job that timed out")
+    func group() {
+        _ = bench.shell(
+            "spool put --timeout 0.3s --retries 0 -- sh -c 'timeout 300 sleep 299.5; true'")
+        bench.spool("work", "-j", "1", "--until-empty", "--quiet", "--kill-after", "0s")
+        #expect(bench.rows("SELECT state, error LIKE 'timed out%' FROM jobs") == "dead|1")
+        #expect(bench.shell("pgrep -f 'sleep 299.5$'").text == "")
+    }
+
+    @Test("X1: what made a group of its own ends with its consumer, before the next attempt")
+    func consumer() {
+        bench.write(
+            """
+            test $SPOOL_ATTEMPT = 2 && { pgrep -fc 'sleep 298.5$' > count; exit 0; }
+            timeout 300 sleep 298.5 &
+            until pgrep -fx 'sleep 298.5'; do sleep 0.01; done
+            kill -9 $PPID
+            sleep 60
+            """, to: "job")
+        bench.spool("put", "--retries", "1", "--backoff", "0s", "--", "sh", "job")
+        bench.spool("work", "-j", "1", "--until-empty", "--quiet")
+        #expect(bench.rows("SELECT state, attempt FROM jobs") == "done|2")
+        #expect(bench.shell("cat count").text == "0\n")
+    }
+
+    @Test("R13: jobs in more places than a consumer remembers each run in their own")
+    func places() {
+        _ = bench.shell(
+            """
+            for n in $(seq 600); do
+              echo '{"command":["sh","-c","test $N = '$n'"],"env":{"N":"'$n'"}}'
+            done | spool put --ndjson -
+            """)
+        bench.spool("work", "-j", "2", "--until-empty", "--quiet")
+        #expect(bench.rows("SELECT state, count(*) FROM jobs GROUP BY 1") == "done|600")
+    }
+
+    @Test("P8: a worker that cannot begin says why, and nothing else")
+    func cannotBegin() {
+        bench.write("%PDF-1.7\n", to: "other.db")
+        let result = bench.shell("spool work --file other.db")
+        #expect(result.status == 65)
+        #expect(result.errors.contains("other.db") && !result.errors.contains("killed or crashed"))
+    }
+}
