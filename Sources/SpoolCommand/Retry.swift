@@ -35,8 +35,7 @@ struct Retry: SpoolSubcommand {
         guard queue == nil || dead else { throw .usage("-q belongs to --dead.") }
         var name: String?
         if let queue { name = try Numbers.name(queue, what: "queue") }
-        let path = try screen.settings.file()
-        let store = try dryRun ? Store.open(path, .readOnly) : Looking.open(path)
+        let store = try Looking.open(screen.settings.file())
         let retried = try dryRun ? planned(jobs, name, store) : retry(jobs, name, store)
         try Changed.tell(retried, "retry", dryRun ? "would be ready" : "ready again", on: screen)
         return 0
@@ -54,7 +53,7 @@ struct Retry: SpoolSubcommand {
         _ jobs: [Int64], _ queue: String?, _ store: Store
     ) throws(SpoolError) -> [Int64] {
         if dead { return try store.failed(queue: queue, states: [.dead], limit: Int.max) }
-        for id in jobs { _ = try store.job(id) }
+        try store.checkRetry(jobs)
         return jobs
     }
 }
