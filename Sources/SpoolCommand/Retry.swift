@@ -19,7 +19,8 @@ struct Retry: SpoolSubcommand {
     @OptionGroup var global: GlobalOptions
     @Flag(help: "All dead jobs.")
     var dead = false
-    @Option(name: .shortAndLong, help: "With --dead: of this queue.")
+    @Option(
+        name: [.customShort("q", allowingJoined: true), .long], help: "With --dead: of this queue.")
     var queue: String?
     @Flag(help: "Say what would be done, and do nothing.")
     var dryRun = false
