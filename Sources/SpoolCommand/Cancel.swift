@@ -35,18 +35,19 @@ struct Cancel: SpoolSubcommand {
         let jobs = try Numbers.ids(ids)
         let number = try Cancel.signalNumber(signal)
         let wait = try Durations.parse(grace, option: "--grace")
-        let path = try screen.settings.file()
-        let store = try dryRun ? Store.open(path, .readOnly) : Looking.open(path)
-        guard !dryRun else {
-            for id in jobs { _ = try store.job(id) }
-            try Changed.tell(jobs, "cancel", "would be cancelled", on: screen)
-            return 0
+        let store = try Looking.open(screen.settings.file())
+        let asked =
+            try dryRun
+            ? store.checkCancel(jobs)
+            : store.cancel(jobs, signal: number, grace: wait, now: .now())
+        let stopped = Set(jobs).subtracting(asked)
+        let would = dryRun ? "would be " : ""
+        if !stopped.isEmpty {
+            let ids = jobs.filter(stopped.contains)
+            try Changed.tell(ids, "cancel", would + "cancelled", on: screen)
         }
-        let asked = try store.cancel(jobs, signal: number, grace: wait, now: .now())
-        let stopped = jobs.filter { !asked.contains($0) }
-        if !stopped.isEmpty { try Changed.tell(stopped, "cancel", "cancelled", on: screen) }
         if !asked.isEmpty {
-            try Changed.tell(asked, "stop", "asked to stop (\(signal))", on: screen)
+            try Changed.tell(asked, "stop", would + "asked to stop (\(signal))", on: screen)
         }
         return 0
     }

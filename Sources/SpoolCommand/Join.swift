@@ -23,7 +23,8 @@ struct Join: SpoolSubcommand {
     private static let namedFailures = 3
 
     @OptionGroup var global: GlobalOptions
-    @Option(name: .shortAndLong, help: "All jobs of this queue.")
+    @Option(
+        name: [.customShort("q", allowingJoined: true), .long], help: "All jobs of this queue.")
     var queue: String?
     @Flag(help: "All jobs of all queues.")
     var all = false

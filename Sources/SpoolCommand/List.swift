@@ -17,10 +17,11 @@ struct List: SpoolSubcommand {
         aliases: ["ls", "status"])
 
     @OptionGroup var global: GlobalOptions
-    @Option(name: .shortAndLong, help: "Only this queue.")
+    @Option(
+        name: [.customShort("q", allowingJoined: true), .long], help: "Only this queue.")
     var queue: String?
     @Option(
-        name: .customShort("n"),
+        name: .customShort("n", allowingJoined: true),
         help: ArgumentHelp("At most so many; 0 is all.", valueName: "limit"))
     var limit = "50"
     @Flag(name: .shortAndLong, help: "Jobs that are done too.")

@@ -60,7 +60,7 @@ struct Log: SpoolSubcommand {
             follower.writesJSON = screen.settings.isJSON
             try follower.follow(streams: stderr ? .errorOnly : .both)
         } else if let lines {
-            try LogFile.show(LogFile.lastLines(file, lines), on: screen)
+            try LogFile.showLast(lines, of: file, on: screen)
         } else {
             try copy(store.files, id, number ?? max(1, row.attempt), on: screen)
             sayNothing(row, file, screen)
@@ -81,11 +81,8 @@ struct Log: SpoolSubcommand {
     ) throws(SpoolError) {
         var tail = LogTail(
             files, id, attempt: attempt, streams: stderr ? .errorOnly : .both)
-        if screen.settings.isJSON {
-            try tail.copyJSON(to: screen)
-        } else {
-            try tail.copy(to: screen)
-        }
+        try tail.copy(to: screen, asJSON: screen.settings.isJSON)
+        try tail.finish(on: screen, asJSON: screen.settings.isJSON)
     }
 
     private func sayNothing(_ row: JobRow, _ file: String, _ screen: Screen) {

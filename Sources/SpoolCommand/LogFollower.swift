@@ -55,7 +55,9 @@ final class LogFollower {
             try show(row, streams)
             try screen.flush()
             let isOver = only.map { $0 < row.attempt || row.state != .running } ?? false
-            guard row.state.isUnfinished, !isOver, !screen.hasLostItsReader else { return }
+            guard row.state.isUnfinished, !isOver, !screen.hasLostItsReader else {
+                return try finish()
+            }
             if row.state == .ready { try whileReady() }
             wait(again)
         }
@@ -68,10 +70,16 @@ final class LogFollower {
                 attempt = only ?? max(1, attempt + 1)
                 tail = LogTail(store.files, id, attempt: attempt, streams: streams)
             }
-            if writesJSON { try tail?.copyJSON(to: screen) } else { try tail?.copy(to: screen) }
+            try tail?.copy(to: screen, asJSON: writesJSON)
             guard attempt < last else { return }
-            tail = nil
+            try finish()
         }
+    }
+
+    private func finish() throws(SpoolError) {
+        try tail?.finish(on: screen, asJSON: writesJSON)
+        tail = nil
+        try screen.flush()
     }
 
     private func wait(_ again: Duration?) {
@@ -101,6 +109,9 @@ struct LogTail {
     /// The current record, and how many of its bytes were not shown yet.
     private var record: LogIndex?
     private var left = 0
+    /// A stream's text so far ends in the middle of a character.
+    private var characters: [UInt32: CharacterPieces] = [:]
+    private var lastRecords: [UInt32: LogIndex] = [:]
 
     init(_ files: StoreFiles, _ id: Int64, attempt: Int, streams: LogStreams) {
         path = files.log(id, attempt: attempt)
@@ -110,25 +121,50 @@ struct LogTail {
     }
 
     /// Shows all that is there now. A missing log is one without output.
-    mutating func copy(to screen: Screen) throws(SpoolError) {
+    mutating func copy(to screen: Screen, asJSON: Bool) throws(SpoolError) {
+        guard !asJSON else { return try copyJSON(to: screen) }
         while let piece = next() {
-            try LogFile.show(piece, on: screen)
+            let isRaw = !screen.escapesLogs
+            try LogFile.show(isRaw ? piece : whole(piece, LogTail.unnamed), on: screen)
             try screen.flush()
         }
     }
 
-    /// The same as JSON: one object for each piece, as it came.
-    mutating func copyJSON(to screen: Screen) throws(SpoolError) {
+    /// One object for each piece, as it came.
+    private mutating func copyJSON(to screen: Screen) throws(SpoolError) {
         while let bytes = nextOfRecords(), let record {
-            var object = JSONObject()
-            object.set("time", record.time)
-            object.set(
-                "stream", record.stream == LogIndex.standardError ? "stderr" : "stdout")
-            object.set("attempt", attempt)
-            object.set("text", String(decoding: bytes, as: UTF8.self))
-            object.set("v", 1)
-            try screen.line(object)
+            lastRecords[record.stream] = record
+            let text = whole(bytes, record.stream)
+            if !text.isEmpty { try screen.line(json(text, record)) }
         }
+    }
+
+    /// Shows what was kept for the rest of a character that did not come.
+    mutating func finish(on screen: Screen, asJSON: Bool) throws(SpoolError) {
+        guard asJSON else {
+            return try LogFile.show(characters[LogTail.unnamed]?.end() ?? [], on: screen)
+        }
+        for (stream, record) in lastRecords.sorted(by: { $0.key < $1.key }) {
+            let text = characters[stream]?.end() ?? []
+            if !text.isEmpty { try screen.line(json(text, record)) }
+        }
+    }
+
+    /// Both streams, as they stand in the log.
+    private static let unnamed: UInt32 = 0
+
+    private mutating func whole(_ piece: [UInt8], _ stream: UInt32) -> [UInt8] {
+        characters[stream, default: CharacterPieces()].add(piece)
+    }
+
+    private func json(_ text: [UInt8], _ record: LogIndex) -> JSONObject {
+        var object = JSONObject()
+        object.set("time", record.time)
+        object.set("stream", record.stream == LogIndex.standardError ? "stderr" : "stdout")
+        object.set("attempt", attempt)
+        object.set("text", String(decoding: text, as: UTF8.self))
+        object.set("v", 1)
+        return object
     }
 
     /// The next bytes to show; nil when there are no more for now.
@@ -215,22 +251,51 @@ enum LogFile {
 
     /// Raw to a pipe or file, escaped on a terminal.
     static func show(_ bytes: [UInt8], on screen: Screen) throws(SpoolError) {
-        guard screen.isTerminal, !screen.showsRaw else { return try screen.write(bytes) }
+        guard screen.escapesLogs else { return try screen.write(bytes) }
         try screen.write(Array(Escaping.output(bytes).utf8))
     }
 
-    /// The last lines, read from the end: a log of gigabytes costs a few pages.
-    static func lastLines(_ path: String, _ lines: Int) -> [UInt8] {
-        guard lines > 0, let size = size(path) else { return [] }
-        var start = size
-        var bytes: [UInt8] = []
-        while start > 0 {
-            let length = min(piece, start)
-            start -= length
-            bytes = read(path, from: start, atMost: length) + bytes
-            let ends = bytes.indices.filter { bytes[$0] == 0x0A && $0 < bytes.count - 1 }
-            if ends.count >= lines { return Array(bytes[(ends[ends.count - lines] + 1)...]) }
+    /// Shows the last lines, in pieces: one of them may be the whole log.
+    static func showLast(
+        _ lines: Int, of path: String, on screen: Screen
+    ) throws(SpoolError) {
+        guard let size = size(path) else { return }
+        var at = startOfLast(lines, of: path, in: 0..<size)
+        var characters = CharacterPieces()
+        while at < size {
+            let bytes = read(path, from: at, atMost: min(piece, size - at))
+            guard !bytes.isEmpty else { break }
+            at += bytes.count
+            try show(screen.escapesLogs ? characters.add(bytes) : bytes, on: screen)
         }
-        return bytes
+        try show(characters.end(), on: screen)
+    }
+
+    /// The last lines, as far as they stand in the last bytes of the log.
+    static func lastLines(_ path: String, _ lines: Int, atMost limit: Int = .max) -> [UInt8] {
+        guard let size = size(path) else { return [] }
+        let start = startOfLast(lines, of: path, in: max(0, size - limit)..<size)
+        return read(path, from: start, atMost: size - start)
+    }
+
+    /// Searched from the end: a log of gigabytes costs a few pages.
+    private static func startOfLast(_ lines: Int, of path: String, in range: Range<Int>) -> Int {
+        guard lines > 0 else { return range.upperBound }
+        var left = lines
+        var start = range.upperBound
+        while start > range.lowerBound {
+            let length = min(piece, start - range.lowerBound)
+            start -= length
+            let bytes = read(path, from: start, atMost: length)
+            // What ends the log ends its last line, and begins none.
+            let isLast = start + length == range.upperBound
+            var rest = bytes[..<max(0, bytes.count - (isLast ? 1 : 0))]
+            while let end = rest.lastIndex(of: 0x0A) {
+                left -= 1
+                if left == 0 { return start + end + 1 }
+                rest = rest[..<end]
+            }
+        }
+        return range.lowerBound
     }
 }

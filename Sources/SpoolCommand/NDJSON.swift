@@ -186,7 +186,7 @@ struct NDJSON: Sendable {
 
     private func setPlace(_ job: inout NewJob, _ draft: Draft) throws(SpoolError) {
         if let cwd = draft.cwd {
-            job.place?.directory = try Places.directory(Array(cwd.utf8))
+            job.place?.directory = try Places.directory(Array(cwd.utf8), option: "\"cwd\"")
         }
         guard !draft.variables.isEmpty || draft.limits != nil else { return }
         var all = variables

@@ -82,11 +82,18 @@ struct NDJSONFile {
         return part
     }
 
+    /// What the JSON of one line says of itself is "line 1".
+    private func place(of line: Int, _ why: String) -> String {
+        let own = "line 1 column"
+        let isOfJSON = why.hasPrefix(own)
+        return "\(source):\(line)" + (isOfJSON ? " column" + why.dropFirst(own.count) : ": " + why)
+    }
+
     private func take(
         _ part: Part, _ jobs: inout [NewJob], _ lines: inout Int
     ) throws(SpoolError) {
         for fault in part.faults {
-            let message = "\(source):\(lines + fault.line): \(fault.why)"
+            let message = place(of: fault.line + lines, fault.why)
             guard let skip else { throw .badInput(message, hint: "Nothing was put.") }
             skip(message)
         }

@@ -42,11 +42,14 @@ enum Numbers {
         return number
     }
 
+    /// In their order; one that is named twice is meant once.
     static func ids(_ texts: [String]) throws(SpoolError) -> [Int64] {
         var ids: [Int64] = []
+        var seen: Set<Int64> = []
         for text in texts {
             for part in text.split(separator: idSeparator, omittingEmptySubsequences: false) {
-                ids.append(try id(String(part)))
+                let id = try id(String(part))
+                if seen.insert(id).inserted { ids.append(id) }
             }
         }
         return ids

@@ -65,27 +65,33 @@ enum Places {
     }
 
     /// Absolute; a given one must exist.
-    static func directory(_ given: [UInt8]?) throws(SpoolError) -> [UInt8] {
-        if let given, given.first == UInt8(ascii: "/") { return try existing(given, given) }
+    /// - Parameter option: The name that the error shows.
+    static func directory(
+        _ given: [UInt8]?, option: String = "--cwd"
+    ) throws(SpoolError) -> [UInt8] {
+        let slash = UInt8(ascii: "/")
+        if let given, given.first == slash {
+            return try existing(given, "\(option) '\(String(decoding: given, as: UTF8.self))'")
+        }
         guard let pointer = getcwd(nil, 0) else {
             throw .system(call: "getcwd", errno: errno)
         }
         defer { free(pointer) }
         let current = Array(UnsafeRawBufferPointer(start: pointer, count: strlen(pointer)))
         guard let given else { return current }
-        return try existing(current + [UInt8(ascii: "/")] + given, given)
+        return try existing(
+            current + [slash] + given, "\(option) '\(String(decoding: given, as: UTF8.self))'")
     }
 
-    private static func existing(_ path: [UInt8], _ given: [UInt8]) throws(SpoolError) -> [UInt8] {
+    private static func existing(_ path: [UInt8], _ name: String) throws(SpoolError) -> [UInt8] {
         var status = stat()
         let found = path.map(CChar.init(bitPattern:)) + [0]
-        let text = String(decoding: given, as: UTF8.self)
-        guard !path.contains(0) else { throw .usage("--cwd '\(text)': a path has no NUL.") }
+        guard !path.contains(0) else { throw .usage("\(name): a path has no NUL.") }
         guard stat(found, &status) == 0 else {
-            throw .usage("--cwd '\(text)': \(SpoolError.reason(errno)).")
+            throw .usage("\(name): \(SpoolError.reason(errno)).")
         }
         guard status.st_mode & S_IFMT == S_IFDIR else {
-            throw .usage("--cwd '\(text)': not a directory.")
+            throw .usage("\(name): not a directory.")
         }
         return path
     }

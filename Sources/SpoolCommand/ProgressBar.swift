@@ -57,7 +57,9 @@ struct ProgressBar {
 
     private func writeJSON(_ progress: JoinProgress) {
         do throws(SpoolError) {
-            try screen.line(ProgressBar.json("progress", progress))
+            var object = ProgressBar.json("progress", progress)
+            object.set("v", 1)
+            try screen.line(object)
             try screen.flush()
         } catch {
             screen.report(error)

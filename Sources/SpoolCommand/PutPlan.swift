@@ -95,7 +95,10 @@ struct PutPlan {
             }
             return value
         }
-        return try fileBytes(String(decoding: value.dropFirst(), as: UTF8.self))
+        guard let path = String(validating: value.dropFirst(), as: UTF8.self) else {
+            throw .usage("the file's name after --body @ must be UTF-8 text.")
+        }
+        return try fileBytes(path)
     }
 
     private static func fileBytes(_ path: String) throws(SpoolError) -> [UInt8] {

@@ -15,10 +15,7 @@ enum Putting {
         let now = UnixTime.now()
         let plan = try PutPlan(arguments, now: now)
         let jobs = try jobs(plan, screen, now: now)
-        guard !jobs.isEmpty else {
-            screen.note("The input is empty: nothing was put.")
-            return 0
-        }
+        guard !jobs.isEmpty else { return 0 }
         if arguments.has(.dryRun) { return try PutReport.dryRun(jobs, on: screen) }
         let path = try arguments.settings.file()
         let store = try Store.open(path, .create)
@@ -57,10 +54,15 @@ enum Putting {
                 guard !line.isEmpty else { return }
                 jobs.append(try template.job(plan.model, line: Array(bytes[line]), number: number))
             }) { number += 1 }
+            if jobs.isEmpty { sayNothingWasPut("The input is empty", screen) }
             return jobs
         case .ndjson(let path, let skipsBadLines):
             return try ndjson(path, skipsBadLines, plan.model, screen, now: now)
         }
+    }
+
+    private static func sayNothingWasPut(_ why: String, _ screen: Screen) {
+        screen.note("\(why): nothing was put.")
     }
 
     private static func ndjson(
@@ -68,12 +70,20 @@ enum Putting {
     ) throws(SpoolError) -> [NewJob] {
         let descriptor = path == "-" ? 0 : try Descriptor.open(toRead: path)
         defer { if path != "-" { Descriptor.close(descriptor) } }
+        var hasSkipped = false
+        let skip = { (message: String) in
+            hasSkipped = true
+            screen.warn("\(message) The line was skipped.")
+        }
         let file = NDJSONFile(
             source: path == "-" ? "stdin" : path, format: NDJSON(model: model, now: now),
-            skip: skipsBadLines
-                ? { screen.warn(Escaping.line("\($0) The line was skipped.")) } : nil)
-        return try file.jobs(
+            skip: skipsBadLines ? skip : nil)
+        let jobs = try file.jobs(
             from: LineReader(descriptor, terminator: 0x0A, longest: longestLine))
+        if jobs.isEmpty {
+            sayNothingWasPut(hasSkipped ? "No line is good" : "The input is empty", screen)
+        }
+        return jobs
     }
 }
 

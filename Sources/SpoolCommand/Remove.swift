@@ -18,13 +18,8 @@ struct Remove: SpoolSubcommand {
 
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {
         let jobs = try Numbers.ids(ids)
-        let path = try screen.settings.file()
-        let store = try dryRun ? Store.open(path, .readOnly) : Looking.open(path)
-        if dryRun {
-            for id in jobs { _ = try store.job(id) }
-        } else {
-            try store.remove(jobs)
-        }
+        let store = try Looking.open(screen.settings.file())
+        try dryRun ? store.checkRemove(jobs) : store.remove(jobs)
         try Changed.tell(jobs, "rm", dryRun ? "would be removed" : "removed", on: screen)
         return 0
     }

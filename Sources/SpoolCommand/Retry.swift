@@ -19,7 +19,8 @@ struct Retry: SpoolSubcommand {
     @OptionGroup var global: GlobalOptions
     @Flag(help: "All dead jobs.")
     var dead = false
-    @Option(name: .shortAndLong, help: "With --dead: of this queue.")
+    @Option(
+        name: [.customShort("q", allowingJoined: true), .long], help: "With --dead: of this queue.")
     var queue: String?
     @Flag(help: "Say what would be done, and do nothing.")
     var dryRun = false
@@ -35,8 +36,7 @@ struct Retry: SpoolSubcommand {
         guard queue == nil || dead else { throw .usage("-q belongs to --dead.") }
         var name: String?
         if let queue { name = try Numbers.name(queue, what: "queue") }
-        let path = try screen.settings.file()
-        let store = try dryRun ? Store.open(path, .readOnly) : Looking.open(path)
+        let store = try Looking.open(screen.settings.file())
         let retried = try dryRun ? planned(jobs, name, store) : retry(jobs, name, store)
         try Changed.tell(retried, "retry", dryRun ? "would be ready" : "ready again", on: screen)
         return 0
@@ -54,7 +54,7 @@ struct Retry: SpoolSubcommand {
         _ jobs: [Int64], _ queue: String?, _ store: Store
     ) throws(SpoolError) -> [Int64] {
         if dead { return try store.failed(queue: queue, states: [.dead], limit: Int.max) }
-        for id in jobs { _ = try store.job(id) }
+        try store.checkRetry(jobs)
         return jobs
     }
 }

@@ -30,6 +30,7 @@ final class Screen {
     private var broken: Int32 = 0
     /// Output of jobs goes to a terminal unescaped: `log --raw`.
     var showsRaw = false
+    var escapesLogs: Bool { isTerminal && !showsRaw }
 
     /// - Parameter output: The descriptor that results go to.
     init(_ settings: Settings, output: Int32 = 1) {

@@ -20,11 +20,11 @@ struct Settings {
             guard !fileOption.isEmpty else { throw .usage("--file needs a path.") }
             return fileOption
         }
-        if let file = Environment.text("SPOOL_FILE") { return file }
-        if let data = Environment.text("XDG_DATA_HOME"), data.hasPrefix("/") {
+        if let file = try Environment.path("SPOOL_FILE") { return file }
+        if let data = try Environment.path("XDG_DATA_HOME"), data.hasPrefix("/") {
             return data + "/spool/default.db"
         }
-        guard let home = Environment.text("HOME") else {
+        guard let home = try Environment.path("HOME") else {
             throw .usage("no file: HOME is not set.", hint: "Name it with --file or SPOOL_FILE.")
         }
         return home + "/.local/share/spool/default.db"
@@ -53,5 +53,14 @@ enum Environment {
     static func text(_ name: String) -> String? {
         guard let value = getenv(name), value.pointee != 0 else { return nil }
         return String(cString: value)
+    }
+
+    /// As ``text(_:)``. Bytes that are no UTF-8 would name another file, and are refused.
+    static func path(_ name: String) throws(SpoolError) -> String? {
+        guard let value = getenv(name), value.pointee != 0 else { return nil }
+        guard let path = String(validatingCString: value) else {
+            throw .usage("\(name) must be UTF-8 text.")
+        }
+        return path
     }
 }

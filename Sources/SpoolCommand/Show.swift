@@ -12,6 +12,7 @@ struct Show: SpoolSubcommand {
     /// How much of a body and of a log is shown.
     private static let previewBytes = 1024
     private static let previewLines = 5
+    private static let previewLogBytes = 4096
 
     @OptionGroup var global: GlobalOptions
     @Argument(help: "The job.")
@@ -126,7 +127,7 @@ struct Show: SpoolSubcommand {
     private func body(_ body: Body, on screen: Screen) throws(SpoolError) {
         guard body != .none else { return }
         let bytes = body.bytes
-        let kept = bytes.prefix(Show.previewBytes)
+        let kept = CharacterPieces.beginning(of: bytes, atMost: Show.previewBytes)
         let name = if case .json = body { "args" } else { "body" }
         let more = kept.count < bytes.count ? "…  (\(Phrases.size(bytes.count)) in all)" : ""
         try field(name, Escaping.line(String(decoding: kept, as: UTF8.self)) + more, screen)
@@ -140,10 +141,13 @@ struct Show: SpoolSubcommand {
         guard let size = LogFile.size(path), size > 0 else {
             return try field("log", "no output", screen)
         }
-        try field("log", "\(Escaping.line(path))  (\(Phrases.size(size)))", screen)
-        let lines = Escaping.output(LogFile.lastLines(path, Show.previewLines))
-        for line in lines.split(separator: "\n", omittingEmptySubsequences: false)
-        where !line.isEmpty {
+        let (limit, lines) = (Show.previewLogBytes, Show.previewLines)
+        let last = LogFile.lastLines(path, lines, atMost: limit)
+        let isCut = last.count == limit && size > limit
+        let part = isCut ? ", here the last \(Phrases.size(limit))" : ""
+        try field("log", "\(Escaping.line(path))  (\(Phrases.size(size))\(part))", screen)
+        let text = (isCut ? "…" : "") + Escaping.output(CharacterPieces.end(of: last))
+        for line in text.split(separator: "\n") {
             try screen.line("    " + screen.paint("│ ", .dim) + line)
         }
     }

@@ -57,9 +57,13 @@ struct Invocation {
     private let words: [[UInt8]]
     private let texts: [String]
 
+    /// Nothing but options that may stand before a command.
+    private let lacksCommand: Bool
+
     /// Global options may stand before the command too; they are moved behind it.
     init(_ words: [[UInt8]]) {
         let leading = Invocation.leadingOptions(words)
+        lacksCommand = leading > 0 && leading == words.count
         let options = words[..<leading]
         let rest = words[leading...]
         self.words = Array(rest.prefix(1) + options + rest.dropFirst())
@@ -71,16 +75,19 @@ struct Invocation {
         while at < words.count {
             switch String(decoding: words[at], as: UTF8.self) {
             case "--json", "--quiet", "-v", "--verbose": at += 1
-            case "--file", "--color": at += 2
+            case "--file", "--color": at = min(at + 2, words.count)
             case let word where word.hasPrefix("--file=") || word.hasPrefix("--color="): at += 1
             default: return at
             }
         }
-        return 0
+        return at
     }
 
     func run() -> Int32 {
         do throws(SpoolError) {
+            guard !lacksCommand else {
+                throw .usage("a command is missing.", hint: "The commands:  spool --help")
+            }
             guard let name = texts.first else { return try parsed(["--help"]) }
             let rest = Array(words.dropFirst())
             let own = texts.dropFirst().prefix { $0 != "--" }
@@ -93,10 +100,21 @@ struct Invocation {
                 return asksForHelp ? try parsed(["help", "run"]) : try Running.run(rest)
             }
             if !name.hasPrefix("-") { try checkCommand(name) }
-            if name == "help", let topic = own.first { try checkCommand(topic) }
+            try requireText()
+            if name == "help", let topic = own.first {
+                if topic == "--help" || topic == "-h" { return try parsed(["--help"]) }
+                try checkCommand(topic)
+            }
             return try parsed(name == "--version" ? ["version"] : texts)
         } catch {
             return report(error)
+        }
+    }
+
+    /// The general parser has texts only: other bytes would name another file.
+    private func requireText() throws(SpoolError) {
+        for (word, text) in zip(words, texts) where Array(text.utf8) != word {
+            throw .usage("'\(text)' must be UTF-8 text.")
         }
     }
 
@@ -116,7 +134,8 @@ struct Invocation {
 
     private func parsed(_ arguments: [String]) throws(SpoolError) -> Int32 {
         do {
-            var command = try Spool.parseAsRoot(Numbers.bundled(arguments))
+            let words = takesIDs(arguments) ? Numbers.bundled(arguments) : arguments
+            var command = try Spool.parseAsRoot(words)
             try command.run()
             return 0
         } catch let error as SpoolError {
@@ -128,21 +147,41 @@ struct Invocation {
         }
     }
 
+    private static let takingIDs: [any ParsableCommand.Type] = [
+        Join.self, Retry.self, Cancel.self, Remove.self,
+    ]
+
+    private func takesIDs(_ arguments: [String]) -> Bool {
+        Invocation.takingIDs.contains { command in
+            let names = [command._commandName] + command.configuration.aliases
+            return arguments.first.map(names.contains) ?? false
+        }
+    }
+
     /// What the parser has to say: help on stdout, anything else as an error of ours.
     private func explain(_ error: any Error) throws(SpoolError) -> Int32 {
         let text = Spool.fullMessage(for: error)
         guard Spool.exitCode(for: error) == .success else {
             throw .usage(Invocation.sentence(Spool.message(for: error)))
         }
-        _ = Descriptor.write(Array((text + "\n").utf8), to: 1)
+        let screen = Screen(Settings())
+        try screen.line(text)
+        try screen.flush()
         return 0
     }
 
-    /// The parser's messages in the house's form: a small letter first, a full stop last.
+    /// Of a longer message the beginning says what is wrong: it may name thousands of words.
+    private static let longestSentence = 300
+
+    /// The parser's messages in the house's form: one of them, a small letter first, a full stop last.
     static func sentence(_ message: String) -> String {
-        let text = message.split(separator: "\n").joined(separator: " ")
+        let lines = message.split(separator: "\n").filter { line in
+            !line.drop { $0 == " " }.hasPrefix("or: ")
+        }
+        let whole = lines.joined(separator: " ")
+        let text = Display.cut(whole, to: longestSentence)
         let first = text.prefix(1).lowercased()
-        let isEnded = text.hasSuffix(".") || text.hasSuffix("?")
+        let isEnded = text.hasSuffix(".") || text.hasSuffix("?") || text.hasSuffix("…")
         return first + text.dropFirst() + (isEnded ? "" : ".")
     }
 
@@ -155,6 +194,6 @@ struct Invocation {
             settings.color = Settings.Color(rawValue: value ?? next) ?? .auto
         }
         Screen(settings).report(error)
-        return error.exitCode
+        return Descriptor.exitStatus(of: error)
     }
 }

@@ -23,35 +23,81 @@ struct Table {
 
     mutating func add(_ cells: [Cell]) { rows.append(cells) }
 
-    /// The last column is cut at the width of the terminal, never in a pipe.
+    /// No row is wider than the terminal; in a pipe nothing is cut.
     func write(on screen: Screen) throws(SpoolError) {
+        let layout = layout(screen.width)
+        try write(columns.map { Cell($0.title, .dim) }, layout, on: screen)
+        for row in rows { try write(row, layout, on: screen) }
+    }
+
+    /// How many columns of the terminal there are, for each cell and before it.
+    private struct Layout {
+        var widths: [Int]
+        var gap = Table.gap
+        var total = Int.max
+    }
+
+    private func layout(_ terminal: Int?) -> Layout {
         let widths = columns.indices.map { column in
             rows.reduce(Display.width(columns[column].title)) {
                 max($0, Display.width($1[column].text))
             }
         }
-        try write(columns.map { Cell($0.title, .dim) }, widths, on: screen)
-        for row in rows { try write(row, widths, on: screen) }
+        var layout = Layout(widths: widths)
+        guard let terminal, terminal < widths.reduce(columns.count * Table.gap, +) else {
+            return layout
+        }
+        layout.total = terminal
+        if terminal < Table.narrow { layout.gap = 1 }
+        layout.widths = fitted(widths, to: terminal - columns.count * layout.gap)
+        return layout
+    }
+
+    private static let gap = 2
+    /// A terminal with fewer columns has none to spare between those of a table.
+    private static let narrow = 60
+    /// Less of a word can hardly be read.
+    private static let leastWord = 4
+
+    /// Takes from the widest column until all fit, as long as each can be read.
+    private func fitted(_ widths: [Int], to room: Int) -> [Int] {
+        let least = columns.indices.map(leastWidth)
+        var fitted = widths.map { min($0, max(room, 0)) }
+        var excess = fitted.reduce(-room, +)
+        while excess > 0 {
+            let wide = fitted.indices.filter { fitted[$0] > least[$0] }
+            guard let widest = wide.max(by: { fitted[$0] < fitted[$1] }) else { break }
+            fitted[widest] -= 1
+            excess -= 1
+        }
+        return fitted
+    }
+
+    /// A number is shown whole, since a part of it is another one.
+    private func leastWidth(_ column: Int) -> Int {
+        guard columns[column].side == .right else { return Table.leastWord }
+        return rows.reduce(0) { max($0, Display.width($1[column].text)) }
     }
 
     private func write(
-        _ cells: [Cell], _ widths: [Int], on screen: Screen
+        _ cells: [Cell], _ layout: Layout, on screen: Screen
     ) throws(SpoolError) {
         var line = ""
-        var used = 0
+        var left = layout.total
         for (index, cell) in cells.enumerated() {
-            line += "  "
-            used += 2
             let isLast = index == cells.count - 1
-            var text = cell.text
-            if isLast, let width = screen.width { text = Display.cut(text, to: width - used) }
-            let padding = String(
-                repeating: " ", count: max(0, widths[index] - Display.width(text)))
+            left -= layout.gap
+            guard left > 0 else { break }
+            // What cannot be made narrow enough ends at the terminal's edge.
+            let width = min(layout.widths[index], left)
+            let text = Display.cut(cell.text, to: width)
+            let padding = String(repeating: " ", count: width - Display.width(text))
+            line += String(repeating: " ", count: layout.gap)
             switch columns[index].side {
             case .right: line += padding + screen.paint(text, cell.style)
             case .left: line += screen.paint(text, cell.style) + (isLast ? "" : padding)
             }
-            used += widths[index]
+            left -= width
         }
         while line.hasSuffix(" ") { line.removeLast() }
         try screen.line(line)
@@ -67,6 +113,7 @@ enum Display {
     /// As much as fits, with an ellipsis when something was cut.
     static func cut(_ text: String, to limit: Int) -> String {
         guard width(text) > limit else { return text }
+        guard limit > 0 else { return "" }
         var kept = ""
         var used = 1
         for scalar in text.unicodeScalars {

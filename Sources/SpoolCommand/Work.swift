@@ -125,7 +125,10 @@ struct Work: SpoolSubcommand {
         let slash = UInt8(ascii: "/")
         let isAbsolute = path.first == slash
         let absolute = isAbsolute ? path : try Places.directory(nil) + [slash] + path
-        return String(decoding: absolute, as: UTF8.self)
+        guard let text = String(validating: absolute, as: UTF8.self) else {
+            throw .usage("--exec: the program's path must be UTF-8 text.")
+        }
+        return text
     }
 
     private static func greeting(_ options: WorkerOptions) -> String {

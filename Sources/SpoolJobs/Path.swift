@@ -43,19 +43,23 @@ enum Path {
     }
 
     /// The path without symbolic links. A last part that does not exist yet is kept.
-    static func canonical(_ path: String) -> String {
-        if let real = resolved(path) { return real }
+    /// - Throws: `notAStore` when the path that it leads to is no UTF-8: as text it would be another one.
+    static func canonical(_ path: String) throws(SpoolError) -> String {
+        if let real = try resolved(path, for: path) { return real }
         let cut = path.lastIndex(of: "/")
         let parent = cut.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         let name = cut.map { String(path[path.index(after: $0)...]) } ?? path
-        guard let real = resolved(parent) else { return path }
+        guard let real = try resolved(parent, for: path) else { return path }
         return real == "/" ? "/" + name : real + "/" + name
     }
 
-    private static func resolved(_ path: String) -> String? {
+    private static func resolved(
+        _ path: String, for whole: String
+    ) throws(SpoolError) -> String? {
         guard let real = realpath(path, nil) else { return nil }
         defer { free(real) }
-        return String(cString: real)
+        if let text = String(validatingCString: real) { return text }
+        throw .notAStore(path: whole, why: "leads to a path that is not UTF-8 text")
     }
 
     static func parent(_ path: String) -> String {

@@ -78,7 +78,7 @@ public final class Store {
     /// - Throws: `noStore` when it is missing, `notAStore` for other files, `storeTooNew`, `storeCorrupt`, `readOnly`,
     ///   `cannotCreate`, `diskFull`. The file is untouched by every refusal.
     public static func open(_ path: String, _ mode: OpenMode) throws(SpoolError) -> Store {
-        let files = StoreFiles(Path.canonical(path))
+        let files = StoreFiles(try Path.canonical(path))
         try inspect(files.database, mode)
         do throws(SpoolError) {
             return mode == .readOnly ? try look(files) : try prepare(files, mode)

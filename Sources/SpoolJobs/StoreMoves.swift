@@ -15,24 +15,47 @@ extension Store {
     /// Takes jobs that ended, or that wait for their time, back to ready; their attempts stay on record.
     /// - Throws: `noSuchJob`, or `wrongState` for one that is ready or running; then none was moved.
     public func retry(_ ids: [Int64], now: UnixTime) throws(SpoolError) {
-        try moveByHand(ids) { (id, standing, tally) throws(SpoolError) in
-            guard let move = Move.retry(from: standing.state, standing.history) else {
-                throw .wrongState(
-                    job: id, state: standing.state.rawValue,
-                    wanted: "retry works on dead, cancelled, done, scheduled and retrying jobs")
-            }
-            try leave(id, standing)
-            try place(move, id, lane: standing.lane, priority: standing.priority)
-            tally.add(1, .ready, in: standing.lane)
+        try moveByHand { () throws(SpoolError) in
+            ids
+        } move: { (id, standing, tally) throws(SpoolError) in
+            try retry(id, standing, &tally)
         }
     }
 
     /// Takes all dead jobs, of one queue or of all, back to ready. Returns their ids.
     public func retryDead(queue: String?, now: UnixTime) throws(SpoolError) -> [Int64] {
         if let queue { try requireQueue(queue) }
-        let ids = try failed(queue: queue, states: [.dead], limit: Int.max)
-        if !ids.isEmpty { try retry(ids, now: now) }
-        return ids
+        // Without dead jobs nothing is written.
+        guard try !failed(queue: queue, states: [.dead], limit: 1).isEmpty else { return [] }
+        // Looked for again where they are moved: other commands may have moved some meanwhile.
+        return try moveByHand { () throws(SpoolError) in
+            try failed(queue: queue, states: [.dead], limit: Int.max)
+        } move: { (id, standing, tally) throws(SpoolError) in
+            try retry(id, standing, &tally)
+        }
+    }
+
+    /// Throws what ``retry(_:now:)`` would, and moves nothing.
+    public func checkRetry(_ ids: [Int64]) throws(SpoolError) {
+        try look(at: ids) { (id, standing) throws(SpoolError) in _ = try retryMove(id, standing) }
+    }
+
+    private func retry(
+        _ id: Int64, _ standing: Standing, _ tally: inout Tally
+    ) throws(SpoolError) {
+        let move = try retryMove(id, standing)
+        try leave(id, standing)
+        try place(move, id, lane: standing.lane, priority: standing.priority)
+        tally.add(1, .ready, in: standing.lane)
+    }
+
+    private func retryMove(_ id: Int64, _ standing: Standing) throws(SpoolError) -> Move {
+        guard let move = Move.retry(from: standing.state, standing.history) else {
+            throw .wrongState(
+                job: id, state: standing.state.rawValue,
+                wanted: "retry works on dead, cancelled, done, scheduled and retrying jobs")
+        }
+        return move
     }
 
     /// Cancels jobs: those that wait end cancelled at once, running ones are asked to stop.
@@ -44,16 +67,13 @@ extension Store {
         _ ids: [Int64], signal: Int32, grace: Duration, now: UnixTime
     ) throws(SpoolError) -> [Int64] {
         var running: [Int64] = []
-        try moveByHand(ids) { (id, standing, tally) throws(SpoolError) in
-            if standing.state == .running {
+        try moveByHand { () throws(SpoolError) in
+            ids
+        } move: { (id, standing, tally) throws(SpoolError) in
+            guard let move = try cancelMove(id, standing) else {
                 try askToStop(id, standing.history.attempt, signal, grace)
                 running.append(id)
                 return
-            }
-            guard let move = Move.cancel(from: standing.state, standing.history) else {
-                throw .wrongState(
-                    job: id, state: standing.state.rawValue,
-                    wanted: "cancel works on jobs that have not ended")
             }
             try leave(id, standing)
             try finish(id, move, standing.lane, now, nil)
@@ -62,16 +82,35 @@ extension Store {
         return running
     }
 
+    /// Throws what ``cancel(_:signal:grace:now:)`` would, and cancels nothing.
+    /// - Returns: The ids that are running.
+    public func checkCancel(_ ids: [Int64]) throws(SpoolError) -> [Int64] {
+        var running: [Int64] = []
+        try look(at: ids) { (id, standing) throws(SpoolError) in
+            if try cancelMove(id, standing) == nil { running.append(id) }
+        }
+        return running
+    }
+
+    /// Nil: it runs, and is asked to stop.
+    private func cancelMove(_ id: Int64, _ standing: Standing) throws(SpoolError) -> Move? {
+        guard standing.state != .running else { return nil }
+        guard let move = Move.cancel(from: standing.state, standing.history) else {
+            throw .wrongState(
+                job: id, state: standing.state.rawValue,
+                wanted: "cancel works on jobs that have not ended")
+        }
+        return move
+    }
+
     /// Removes jobs and their attempts for good.
     /// - Throws: `noSuchJob`, or `wrongState` for one that runs; then none was removed.
     public func remove(_ ids: [Int64]) throws(SpoolError) {
         var logs: [(job: Int64, attempt: Int)] = []
-        try moveByHand(ids) { (id, standing, _) throws(SpoolError) in
-            guard standing.state != .running else {
-                throw .wrongState(
-                    job: id, state: "running", wanted: "rm works on jobs that do not run",
-                    hint: "Stop it first with:  spool cancel \(id)")
-            }
+        try moveByHand { () throws(SpoolError) in
+            ids
+        } move: { (id, standing, _) throws(SpoolError) in
+            try requireRemovable(id, standing)
             try leave(id, standing, keepingAttempts: false)
             // The attempts that there are, not all up to the last: that is a number that anybody may have written.
             logs.append((id, standing.history.attempt))
@@ -89,6 +128,20 @@ extension Store {
         }
     }
 
+    /// Throws what ``remove(_:)`` would, and removes nothing.
+    public func checkRemove(_ ids: [Int64]) throws(SpoolError) {
+        try look(at: ids) { (id, standing) throws(SpoolError) in
+            try requireRemovable(id, standing)
+        }
+    }
+
+    private func requireRemovable(_ id: Int64, _ standing: Standing) throws(SpoolError) {
+        guard standing.state == .running else { return }
+        throw .wrongState(
+            job: id, state: "running", wanted: "rm works on jobs that do not run",
+            hint: "Stop it first with:  spool cancel \(id)")
+    }
+
     /// The greatest id would be given again when its job is gone.
     private func retireID(_ id: Int64) throws(SpoolError) {
         let raise = try statement(
@@ -101,11 +154,25 @@ extension Store {
         try raise.run()
     }
 
-    private func moveByHand(
-        _ ids: [Int64], _ move: (Int64, Standing, inout Tally) throws(SpoolError) -> Void
+    /// Looks where jobs stand, at one moment.
+    private func look(
+        at ids: [Int64], _ body: (Int64, Standing) throws(SpoolError) -> Void
     ) throws(SpoolError) {
+        try looking { () throws(SpoolError) in
+            for id in ids { try body(id, try standing(of: id)) }
+        }
+    }
+
+    /// - Parameter ids: Asked in the transaction that moves them.
+    /// - Returns: What `ids` returned.
+    @discardableResult
+    private func moveByHand(
+        _ ids: () throws(SpoolError) -> [Int64],
+        move: (Int64, Standing, inout Tally) throws(SpoolError) -> Void
+    ) throws(SpoolError) -> [Int64] {
         do throws(SpoolError) {
-            try write("changing jobs") { () throws(SpoolError) in
+            return try write("changing jobs") { () throws(SpoolError) in
+                let ids = try ids()
                 var tally = Tally()
                 for id in ids {
                     let standing = try standing(of: id)
@@ -113,6 +180,7 @@ extension Store {
                 }
                 try apply(tally)
                 for bell in Bell.allCases { ring(bell) }
+                return ids
             }
         } catch .noSuchJob(let id, _) {
             // Which is the newest is asked again: those that were removed before it are back.

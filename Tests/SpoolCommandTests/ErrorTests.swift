@@ -72,8 +72,10 @@ private let putMistakes = [
         ["put", "-k", "m", "{}", "--body", "x"], 64,
         "a typed job has JSON arguments or a --body, not both."),
     Mistake(
-        ["put", "--body", "@no.such", "cat"], 65,
+        ["put", "--body", "@no.such", "cat"], 66,
         "cannot read no.such: No such file or directory."),
+    Mistake(
+        ["put", "--ndjson", "no.such"], 66, "cannot read no.such: No such file or directory."),
     Mistake(["put", "-0", "ls"], 64, "-0 belongs to --each."),
     Mistake(["run"], 64, "no command given.  Try:  spool run -- echo hello"),
 ]
@@ -81,6 +83,10 @@ private let putMistakes = [
 private let otherMistakes = [
     Mistake(["lst"], 64, "'lst' is not a spool command. Did you mean 'list'?"),
     Mistake(["xyzzy"], 64, "'xyzzy' is not a spool command. The commands:  spool --help"),
+    Mistake(["--file", "x"], 64, "a command is missing. The commands:  spool --help"),
+    Mistake(["-v", "--color=never"], 64, "a command is missing. The commands:  spool --help"),
+    Mistake(["list", "-aqx"], 64, "unknown option '-aqx'. Did you mean '--all'?"),
+    Mistake(["log", "1", "2", "3"], 64, "2 unexpected arguments: '2', '3'."),
     Mistake(["list", "--jso"], 64, "unknown option '--jso'. Did you mean '--json'?"),
     Mistake(["show", "99"], 66, "no job 99. The newest is 1."),
     Mistake(

@@ -134,6 +134,27 @@ import Testing
         #expect(all.text == lines.joined())
     }
 
+    @Test(
+        "is a table that is never wider than the terminal, and shows a part of each column",
+        arguments: [80, 60, 40, 20])
+    func narrow(_ width: Int) throws {
+        let bench = try Bench()
+        let queue = String(repeating: "q", count: 53)
+        bench.spool("put", "-q", queue, "--", "echo", "one two three four five six seven")
+        bench.spool(
+            "put", "-q", queue, "--at", "2090-01-01T00:00:00Z", "--", "echo", "日本語日本語日本語日本語")
+        for words in ["list", "queues"] {
+            let lines = bench.shell("COLUMNS=\(width) spool \(words)").text.split(separator: "\n")
+            for line in lines where !line.hasPrefix(" 1 ready") {
+                #expect(Display.width(String(line)) <= width, "\(line)")
+            }
+            #expect(lines[1].contains("qqq…") || width == 20)
+        }
+        let shown = bench.shell("COLUMNS=\(width) spool list").text
+        #expect(width == 20 || shown.contains("· re") && shown.contains("echo"))
+        #expect(bench.spool("list").text.contains(queue + "  –    "))
+    }
+
     @Test("cancel, retry, rm, pause and resume say what they did")
     func moves() throws {
         let bench = try Bench()
