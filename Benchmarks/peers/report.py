@@ -65,7 +65,7 @@ def text(benchmark):
     yield ""
     yield from settings(rows)
     yield ""
-    yield (f"Medians of {benchmark.rounds} rounds, Linux {platform.release()}, {os.cpu_count()} cores, Python "
+    yield (f"Medians of {benchmark.rounds} rounds, Linux {'.'.join(platform.release().split('.')[:2])}, {os.cpu_count()} cores, Python "
            f"{platform.python_version()}. The disk took {statistics.median(benchmark.syncs) * 1000:.2f} ms to sync 4 KiB.")
     for each in benchmark.left_out:
         yield f"Left out: {each}."

@@ -15,7 +15,7 @@ struct Check: SpoolSubcommand {
         aliases: ["doctor"])
 
     @OptionGroup var global: GlobalOptions
-    @Argument(help: "The file. Default: that of --file or $SPOOL_FILE.")
+    @Argument(help: "The file. Default: that of --file.")
     var path: String?
 
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {

@@ -6,7 +6,9 @@ internal import SpoolThreads
 struct GlobalOptions: ParsableArguments {
     @Option(
         name: .customLong("file"),
-        help: ArgumentHelp("The SQLite file. Default: $SPOOL_FILE.", valueName: "path"))
+        help: ArgumentHelp(
+            "The SQLite file. Default: $SPOOL_FILE, else ~/.local/share/spool/default.db.",
+            valueName: "path"))
     var file: String?
 
     @Flag(name: .customLong("json"), help: "Write JSON, one object a line.")

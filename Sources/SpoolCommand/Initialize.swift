@@ -11,7 +11,7 @@ struct Initialize: SpoolSubcommand {
         discussion: "put and work do it by themselves.\n\n  spool init jobs.db")
 
     @OptionGroup var global: GlobalOptions
-    @Argument(help: "The file. Default: that of --file or $SPOOL_FILE.")
+    @Argument(help: "The file. Default: that of --file.")
     var path: String?
 
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {

@@ -10,8 +10,8 @@ struct Join: SpoolSubcommand {
         usage: "spool join [ID...] [-q QUEUE] [--all] [--snapshot] [--timeout D] [--exit-code]",
         discussion: """
             Without arguments: until nothing is unfinished in any queue; jobs put meanwhile, \
-            scheduled and retrying ones count too. Exits 1 if a job failed, 124 when --timeout \
-            ran out.
+            scheduled and retrying ones count too. Exits 1 if a job failed or was cancelled, or \
+            dead jobs are left from before; 124 when --timeout ran out.
 
               spool join
               spool join -q media --timeout 1h

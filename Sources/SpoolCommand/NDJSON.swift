@@ -1,4 +1,4 @@
-// NDJSON.swift - jobs as lines of JSON: the keys are the long options' names.
+// NDJSON.swift - jobs as lines of JSON: the keys are the long options' names, and `command` and `args`.
 //
 //   {"queue":"mail","kind":"mail.send","args":{"to":"a@b"},"delay":"10m"}
 //   {"command":["convert","a.tif","a.png"],"priority":"low","env":{"LANG":"C"}}

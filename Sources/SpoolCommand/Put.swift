@@ -69,7 +69,7 @@ struct Put: ParsableCommand {
     var cwd: String?
     @Option(help: ArgumentHelp("Set a variable; repeatable.", valueName: "name=value"))
     var env: [String] = []
-    @Flag(help: "Run with no variables but those of --env.")
+    @Flag(help: "Run with no variables but those of --env and Spool's own.")
     var cleanEnv = false
     @Flag(name: .shortAndLong, help: "Wait, and exit with the job's status.")
     var wait = false

@@ -46,7 +46,7 @@ struct Run: ParsableCommand {
     var cwd: String?
     @Option(help: ArgumentHelp("Set a variable; repeatable.", valueName: "name=value"))
     var env: [String] = []
-    @Flag(help: "Run with no variables but those of --env.")
+    @Flag(help: "Run with no variables but those of --env and Spool's own.")
     var cleanEnv = false
     @Argument(parsing: .captureForPassthrough, help: "The command.")
     var words: [String] = []

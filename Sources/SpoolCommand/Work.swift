@@ -34,7 +34,10 @@ struct Work: SpoolSubcommand {
     var consumers: String?
     @Option(help: ArgumentHelp("Program for typed jobs.", valueName: "program"))
     var exec: String?
-    @Flag(help: "End when nothing is ready, running or retrying; 1 if a job failed for good.")
+    @Flag(
+        help: ArgumentHelp(
+            "End when nothing that this worker can take is ready, running or retrying; 1 if a job "
+                + "failed for good or was cancelled."))
     var untilEmpty = false
     @Option(help: ArgumentHelp("Take so many jobs, then end.", valueName: "n"))
     var maxJobs: String?
