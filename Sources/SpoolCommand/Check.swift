@@ -20,8 +20,14 @@ struct Check: SpoolSubcommand {
 
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {
         let path = if let path { path } else { try screen.settings.file() }
-        let store = try Store.open(path, .readOnly)
-        let problems = try store.check()
+        var store: Store?
+        var problems: [String] = []
+        do throws(SpoolError) {
+            store = try Store.open(path, .readOnly)
+            problems = try store?.check() ?? []
+        } catch .storeCorrupt(_, let detail) {
+            problems = [detail]
+        }
         if screen.settings.isJSON {
             var object = JSONObject()
             object.set("file", path)
@@ -29,7 +35,7 @@ struct Check: SpoolSubcommand {
             object.set("problems", problems)
             object.set("v", 1)
             try screen.line(object)
-        } else if problems.isEmpty {
+        } else if problems.isEmpty, let store {
             let counts = try store.counts(queue: nil)
             try screen.line(
                 screen.paint("ok", .green) + "  \(path): \(Phrases.counted(counts.total, "job")), "

@@ -37,6 +37,12 @@ enum Path {
         return Identity(device: UInt64(status.st_dev), number: UInt64(status.st_ino))
     }
 
+    /// Whether it is a symbolic link, wherever that leads.
+    static func isLink(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+    }
+
     static func size(_ path: String) -> Int? {
         guard case .file(let size, _) = entry(path) else { return nil }
         return size

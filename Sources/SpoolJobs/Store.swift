@@ -101,6 +101,8 @@ public final class Store {
             )
         }
         switch Path.entry(path) {
+        case .missing where Path.isLink(path):
+            throw .notAStore(path: path, why: "is a symbolic link to a file that is not there")
         case .missing:
             guard mode == .create else { throw .noStore(path: path) }
         case .directory: throw .notAStore(path: path, why: "is a directory, not a spool file")
@@ -121,6 +123,10 @@ public final class Store {
     }
 
     private static func prepare(_ files: StoreFiles, _ mode: OpenMode) throws(SpoolError) -> Store {
+        // Nothing is made beside a file that is none of ours.
+        if Path.size(files.database) ?? 0 > 0, Path.entry(files.directory) == .missing {
+            _ = try Schema.isCurrent(Connection(files.database, .existing))
+        }
         try Path.makeDirectory(files.directory)
         try Path.checkPrivate(files.directory, of: files.database)
         let gate = try Gate(files)

@@ -245,9 +245,15 @@ public final class Supervisor {
         do throws(SpoolError) { try beQuiet() } catch { try putOff(error) }
     }
 
+    private static let silentWaits = 10
+
     private func putOff(_ error: SpoolError) throws(SpoolError) {
         guard Self.mayPass(error) else { throw error }
-        sayOnce("\(error.message) Trying again.")
+        // A put of a million jobs keeps the gate for seconds.
+        if case .locked = error, state.exchangeFailures < Self.silentWaits {
+        } else {
+            sayOnce("\(error.message) Trying again.")
+        }
         try tell(.exchangeFailed)
     }
 

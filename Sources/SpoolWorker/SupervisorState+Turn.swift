@@ -86,7 +86,7 @@ extension SupervisorState {
         if let most = settings.maxJobs, taken >= most { return true }
         if settings.untilEmpty, isEmpty, lookAt > now { return true }
         guard let idleExit = settings.idleExit else { return false }
-        return idleSince + idleExit <= now
+        return idleSince + idleExit <= now && lookAt > now
     }
 
     /// How many claims the consumers have room for.

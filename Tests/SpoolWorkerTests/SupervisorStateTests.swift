@@ -225,6 +225,17 @@ import Testing
         #expect(rehearsal.turn().contains(.finish))
     }
 
+    @Test("--idle-exit of no time at all takes what is there before it ends")
+    func idleAtOnce() {
+        var settings = settings(1)
+        settings.idleExit = .zero
+        var rehearsal = Rehearsal(settings)
+        rehearsal.ready = 1
+        #expect(!rehearsal.turn().contains(.finish))
+        rehearsal.finish(0, after: .milliseconds(1))
+        #expect(rehearsal.turn().contains(.finish))
+    }
+
     @Test("passes a wish to cancel on once")
     func cancel() {
         var rehearsal = Rehearsal(consumers: 1)
