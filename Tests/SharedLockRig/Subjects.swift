@@ -55,7 +55,7 @@ extension SharedRLock: RigLock {
 struct NaiveLock: RigLock {
     let word = Numbers(1)
     func enter(_ dice: inout Dice) -> (isMine: Bool, ownerDied: Bool) {
-        let deadline = Deadline(after: .seconds(1))
+        let deadline = Deadline(after: .milliseconds(400))
         while word.swap(0, 1) != 0 {
             if deadline.isPast { return (false, false) }
             Pause.briefly(upTo: .microseconds(50))
