@@ -123,12 +123,13 @@ final class Gate {
 /// Which owners live: each holds the byte of its number in one file.
 ///
 /// A lock belongs to the open file description: it ends with the last copy of `held`, in whichever process that is.
+/// Forked children get none; the fork server is given one.
 final class Lives {
     let held: File
     private let probe: File
 
     init(_ path: String) throws(SpoolError) {
-        held = try File.side(path)
+        held = try File.lockable(path)
         // A second open file description: locks of the first would not conflict with its own probe.
         probe = try File.side(path)
     }

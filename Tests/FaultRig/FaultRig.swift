@@ -18,7 +18,8 @@ struct FaultRig {
         let words = CommandLine.arguments
         guard words.count >= 5, let rounds = Int(words[3]), let seed = UInt64(words[4]) else {
             print(
-                "usage: FaultRig schedules|errors|memory|producers DIRECTORY ROUNDS SEED [MUTANT]")
+                "usage: FaultRig schedules|errors|memory|producers|forked DIRECTORY ROUNDS SEED [MUTANT]"
+            )
             exit(64)
         }
         let plan = Plan(directory: words[2], rounds: rounds, seed: seed)
@@ -29,6 +30,7 @@ struct FaultRig {
             }
             Mutant.chosen = mutant
         }
+        if words[1] == "forked" { try Forked.live(in: words[2]) }
         if words[1] == "memory", fault_memory_begin() != 0 {
             throw SpoolError.usage("SQLite was used before its memory could be made scarce")
         }

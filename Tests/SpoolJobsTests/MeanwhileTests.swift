@@ -1,8 +1,6 @@
 // MeanwhileTests.swift - between two steps of a store another process commits, dies, or replaces the file.
 
 import CSQLite
-import CSpool
-import Glibc
 import SpoolThreads
 import Testing
 
@@ -123,29 +121,6 @@ import Testing
             }
         }
         #expect(try second.owner("b") != first.owner("c"))
-    }
-
-    @Test("a forked child does not keep the gate of a process that has died in it")
-    func forked() throws {
-        try Path.makeDirectory(StoreFiles(scratch.path).directory)
-        var gate: Gate? = try Gate(StoreFiles(scratch.path))
-        try gate?.enter()
-        let child = spool_fork()
-        if child == 0 { while true { pause() } }
-        defer {
-            kill(child, SIGKILL)
-            waitpid(child, nil, 0)
-        }
-        gate = nil
-        let next = try Gate(StoreFiles(scratch.path))
-        let deadline = Deadline(after: .seconds(20))
-        while !next.tryEnter() {
-            guard !deadline.isPast else {
-                Issue.record("the child keeps it")
-                return
-            }
-            Pause.briefly(upTo: .milliseconds(1))
-        }
     }
 
     @Test("a claim that was undone is not remembered")
