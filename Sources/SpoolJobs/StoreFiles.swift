@@ -156,8 +156,9 @@ final class Lives {
 }
 
 extension Store {
-    /// From now on no store of this process waits longer for its turn to write, which a process that was stopped in its
-    /// own may have: then `locked` is thrown. For programs that own their process: takes SIGALRM.
+    /// From now on no store of this process waits longer for its turn to write, which a process that was stopped in
+    /// its own may have: then `locked` is thrown. For programs that own their process: takes SIGALRM, and does not
+    /// hold on a thread that blocks it.
     public static func boundGate(_ longest: Duration) { spool_bound_locks(longest.nanoseconds) }
 
     /// Whether the file that is open still has its name. What is put into one that was removed or replaced nobody sees.

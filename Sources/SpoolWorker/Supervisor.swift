@@ -245,13 +245,13 @@ public final class Supervisor {
         do throws(SpoolError) { try beQuiet() } catch { try putOff(error) }
     }
 
+    /// A put of a million jobs keeps the gate for seconds: so many tries are waited for in silence.
     private static let silentWaits = 10
 
     private func putOff(_ error: SpoolError) throws(SpoolError) {
         guard Self.mayPass(error) else { throw error }
-        // A put of a million jobs keeps the gate for seconds.
-        if case .locked = error, state.exchangeFailures < Self.silentWaits {
-        } else {
+        let isShort = state.exchangeFailures < Self.silentWaits
+        if !isShort || error != .locked(path: store.files.database) {
             sayOnce("\(error.message) Trying again.")
         }
         try tell(.exchangeFailed)
