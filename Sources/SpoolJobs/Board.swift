@@ -5,6 +5,10 @@
 // four processes that put one job after the other make one transaction where they would make four, and wait for it
 // once. After "flat combining", Hendler, Incze, Shavit and Tzafrir, SPAA 2010.
 //
+// Who was in the gate last is the best one to be there next: what it has read of the file still holds. So when the disk
+// is done it calls one of the others, which calls the rest (BoardSeats), comes back first, does its own part, and only
+// then waits for what the others post.
+//
 // Invariants:
 //  - only who is in the gate takes what was posted, and only its own process posts in a seat;
 //  - a batch is begun (its number stands here, its jobs' ids in their seats) before it is committed, with its number in
@@ -41,6 +45,8 @@ final class Board {
         let seat: Int
         let jobs: [NewJob]
         let now: UnixTime
+        /// The id of the first one, once they were put.
+        var first: Int64 = 0
     }
 
     private let memory: StoreMemory
@@ -48,7 +54,7 @@ final class Board {
     private var own: Int?
     private var wantsSeat = false
     /// Seats whose jobs were taken for the transaction that is open.
-    private var carried: [Int] = []
+    private var carried: UInt64 = 0
     /// When a batch of puts entered the gate. Nil: something else did.
     private var began: Deadline?
     private var writer = FrameWriter()
@@ -59,52 +65,18 @@ final class Board {
     private static let freshness = Duration.milliseconds(50)
     /// A batch that took long, as the disk did, says nothing about how soon others come back.
     private static let longestGathering = Duration.microseconds(200)
+    /// Whose last batch is older than this do not put one job after the other.
+    private static let flowing = Duration.milliseconds(1)
 
     init(_ memory: StoreMemory) { self.memory = memory }
 
     // MARK: - Words
 
-    fileprivate enum Word: Int {
-        /// The process that is in the gate, 0 if none is. A hint: it may have died there.
-        case leader
-        /// Seats with jobs that nobody has taken, a bit each; and seats whose jobs were taken.
-        case posted, taken
-        /// The number of the batch that was begun.
-        case batch
-        /// How many put in the last batch or waited at its end, the one in the gate among them.
-        case expected
-        /// How long the last batch took, from the gate to the disk, in nanoseconds.
-        case round
-    }
-
-    private enum State {
-        static let idle: UInt64 = 0
-        static let posted: UInt64 = 1
-        static let taken: UInt64 = 2
-        static let committed: UInt64 = 3
-        static let refused: UInt64 = 4
-        static let unknown: UInt64 = 5
-    }
-
-    /// What stands at the beginning of a seat, in words.
-    fileprivate enum Field: Int {
-        case state
-        /// An event count, half a word.
-        case calls
-        /// When its process looked last.
-        case looked
-        case first, number
-        case length
-    }
     private static let header = 64
 
-    private func at(_ word: Word) -> SharedWord {
-        memory.word(StoreMemory.Place.board + word.rawValue)
-    }
+    private func at(_ word: Word) -> SharedWord { memory.word(word) }
 
-    private func at(_ field: Field, _ seat: Int) -> SharedWord {
-        memory.word((StoreMemory.Place.seats + seat * Board.seatSize) / 8 + field.rawValue)
-    }
+    private func at(_ field: Field, _ seat: Int) -> SharedWord { memory.word(field, seat) }
 
     private func value(_ word: SharedWord) -> UInt64 {
         word.pointee.load(ordering: .sequentiallyConsistent)
@@ -115,7 +87,7 @@ final class Board {
     }
 
     private func mark(_ word: Word, _ seat: Int, _ isMarked: Bool) {
-        let bit = UInt64(1) << UInt64(seat)
+        let bit = Board.bit(seat)
         if isMarked {
             at(word).pointee.bitwiseOr(bit, ordering: .sequentiallyConsistent)
         } else {
@@ -125,35 +97,10 @@ final class Board {
 
     private func marked(_ word: Word) -> [Int] {
         let bits = value(at(word))
-        return bits == 0 ? [] : (0..<Board.seats).filter { bits & (1 << UInt64($0)) != 0 }
+        return bits == 0 ? [] : (0..<Board.seats).filter { bits & Board.bit($0) != 0 }
     }
 
-    private func calls(_ seat: Int) -> EventCount { Calls(memory: memory, seats: []).count(seat) }
-
-    /// Those who are to look again.
-    struct Calls: Sendable {
-        fileprivate let memory: StoreMemory
-        fileprivate let seats: [Int]
-        /// When the batch that they are in entered the gate.
-        fileprivate var began: Deadline?
-
-        /// Wakes them. From any thread.
-        func call() {
-            if let began, !seats.isEmpty {
-                let took = UInt64(max(0, (Deadline.now() - began).nanoseconds))
-                memory.word(StoreMemory.Place.board + Word.round.rawValue).pointee
-                    .store(took, ordering: .relaxed)
-            }
-            for seat in seats { count(seat).advance(waking: 1) }
-        }
-
-        fileprivate func count(_ seat: Int) -> EventCount {
-            let word = memory.bytes(
-                at: StoreMemory.Place.seats + seat * Board.seatSize + Field.calls.rawValue * 8)
-            return EventCount(
-                word.assumingMemoryBound(to: Atomic<UInt32>.self), reach: .sharedMemory)
-        }
-    }
+    static func bit(_ seat: Int) -> UInt64 { 1 << UInt64(seat) }
 
     private func payload(_ seat: Int) -> UnsafeMutableRawBufferPointer {
         let start = StoreMemory.Place.seats + seat * Board.seatSize + Board.header
@@ -201,20 +148,22 @@ final class Board {
                 first: Int64(bitPattern: value(at(.first, own))), number: value(at(.number, own)))
         case State.refused: fate = .refused
         case State.unknown: fate = .unknown
-        default: return .waiting
+        default: fate = .waiting
         }
-        set(at(.state, own), State.idle)
+        if case .waiting = fate {} else { set(at(.state, own), State.idle) }
+        Calls.pass(from: own, memory)
         return fate
     }
 
     /// Sleeps until it is called, for a moment at most: look again.
     func sleep() {
         guard let own else { return }
-        let seen = calls(own).read()
+        let calls = memory.calls(own)
+        let seen = calls.read()
         set(at(.looked, own), Board.clock())
         let state = value(at(.state, own))
         guard state == State.posted || state == State.taken else { return }
-        calls(own).wait(after: seen, until: Deadline(after: Board.patience))
+        calls.wait(after: seen, until: Deadline(after: Board.patience))
     }
 
     /// Nobody has taken them.
@@ -230,30 +179,50 @@ final class Board {
     // MARK: - Who is in the gate
 
     /// In the gate from now on.
-    /// - Parameter toPut: Others that put are waited for, a moment.
     func enter(toPut: Bool) {
         set(at(.leader), process)
         if wantsSeat { sit() }
         began = toPut ? Deadline.now() : nil
-        if toPut { gather() }
     }
 
-    /// Lets others run until three in four of those have posted that are expected, for half a batch at most: those of
-    /// the batch before come back a moment later, and would make a second line that is always one sync behind.
-    private func gather() {
+    /// How many are worth waiting for, and until when.
+    struct Gathering {
+        let wanted: Int
+        let limit: Deadline
+    }
+
+    /// Those of the batch before come back a moment later, and would make a second line that is always one sync
+    /// behind. They are worth half a batch, nearly all of them if there are many.
+    func gathering() -> Gathering? {
+        guard Board.clock() < value(at(.last)) + UInt64(Board.flowing.nanoseconds) else {
+            return nil
+        }
         let expected = Int(clamping: value(at(.expected)))
-        let wanted = expected - expected / 4
-        guard wanted > 1 else { return }
         let round = Duration.nanoseconds(Int64(clamping: value(at(.round))))
-        let limit = Deadline(after: min(round / 2, Board.longestGathering))
-        while 1 + value(at(.posted)).nonzeroBitCount < wanted, !limit.isPast { Pause.yield() }
+        return Gathering(
+            wanted: expected - expected / 8 - (began == nil ? 0 : 1),
+            limit: Deadline(after: min(round / 2, Board.longestGathering)))
+    }
+
+    /// Lets others run until half of those have posted that are missing: a job costs less among several, and nothing
+    /// while others are waited for. False: enough have, or it would take too long.
+    /// - Parameter count: So many were taken.
+    func awaitPosts(_ gathering: Gathering, after count: Int) -> Bool {
+        let missing = gathering.wanted - count
+        guard missing > 0 else { return hasPosts }
+        while value(at(.posted)).nonzeroBitCount < (missing + 1) / 2 {
+            guard !gathering.limit.isPast else { return hasPosts }
+            Pause.yield()
+        }
+        return true
     }
 
     /// Out of the gate next.
     /// - Returns: One of those that still wait: it can enter then.
     func leave() -> Calls {
         set(at(.leader), 0)
-        return Calls(memory: memory, seats: Array(marked(.posted).prefix(1)))
+        let posted = value(at(.posted))
+        return Calls(memory: memory, seats: posted & ~(posted &- 1))
     }
 
     /// Takes a seat that nobody living has; its lock goes with the process.
@@ -285,11 +254,11 @@ final class Board {
             mark(.posted, seat, false)
             if let post = read(seat) {
                 posts.append(post)
-                carried.append(seat)
+                carried |= Board.bit(seat)
             } else {
                 finish(seat, State.refused)
                 mark(.taken, seat, false)
-                calls(seat).advance(waking: 1)
+                memory.calls(seat).advance(waking: 1)
             }
         }
         return posts
@@ -317,12 +286,8 @@ final class Board {
     }
 
     /// Before the commit: what was taken is its batch of that number, with these ids.
-    func begin(_ number: Int64, _ posts: [Post], first: Int64) {
-        var first = first
-        for post in posts {
-            set(at(.first, post.seat), UInt64(bitPattern: first))
-            first += Int64(post.jobs.count)
-        }
+    func begin(_ number: Int64, _ posts: [Post]) {
+        for post in posts { set(at(.first, post.seat), UInt64(bitPattern: post.first)) }
         set(at(.batch), UInt64(bitPattern: number))
     }
 
@@ -336,24 +301,27 @@ final class Board {
     /// - Returns: Those who wait for it.
     func end(_ fate: Fate) -> Calls {
         let seats = carried
-        carried = []
+        carried = 0
         if began != nil {
-            set(at(.expected), UInt64(1 + seats.count + value(at(.posted)).nonzeroBitCount))
+            let others = (seats | value(at(.posted))).nonzeroBitCount
+            set(at(.expected), UInt64(1 + others))
+            set(at(.last), Board.clock())
         }
-        if !seats.isEmpty { settle(seats, fate) }
+        if seats != 0 { settle(seats, fate) }
         return Calls(memory: memory, seats: seats, began: began)
     }
 
     /// How it went with jobs that were taken by one that has died.
     /// - Returns: Those who wait for it.
     func endUnfinished(_ fate: Fate) -> Calls {
-        let seats = marked(.taken)
+        let seats = value(at(.taken))
         settle(seats, fate)
         return Calls(memory: memory, seats: seats)
     }
 
-    private func settle(_ seats: [Int], _ fate: Fate) {
-        for seat in seats where value(at(.state, seat)) == State.taken {
+    private func settle(_ seats: UInt64, _ fate: Fate) {
+        for seat in 0..<Board.seats
+        where seats & Board.bit(seat) != 0 && value(at(.state, seat)) == State.taken {
             switch fate {
             case .waiting:
                 finish(seat, State.posted)

@@ -257,10 +257,6 @@ public final class Store {
             ringAll()
         }
         if !isInside { try gate.enter() }
-        do throws(SpoolError) { try checkInPlace() } catch {
-            gate.leave()
-            throw error
-        }
         board.enter(toPut: syncing == .afterwards)
         var carried: Board.Calls?
         defer {
@@ -293,7 +289,8 @@ public final class Store {
         try begin(doing)
         do throws(SpoolError) {
             let value = try body()
-            try putPosts()
+            try putPosts(syncing == .withTheNext ? nil : board.gathering())
+            try checkInPlace()
             return (value, try commit(doing, ledger, syncing))
         } catch {
             places.removeAll()

@@ -83,20 +83,38 @@ extension Store {
         return try select.step("committing") ? select.int(0) : 0
     }
 
-    /// In a transaction: puts what other processes have posted, too.
-    func putPosts() throws(SpoolError) {
+    /// In a transaction: puts what other processes have posted, too, and what those post that are waited for.
+    func putPosts(_ gathering: Board.Gathering? = nil) throws(SpoolError) {
         let (_, board) = try shared()
         try finishBatch()
-        // Who has posted may mean another file of that name.
-        guard board.hasPosts, isInPlace else { return }
-        let posts = board.take()
-        guard !posts.isEmpty else { return }
-        let ids = try putValid(posts.flatMap(\.jobs), now: posts.lazy.map(\.now).max() ?? .now())
+        var batch: [Board.Post] = []
+        var number: Int64?
+        while gathering.map({ board.awaitPosts($0, after: batch.count) }) ?? board.hasPosts {
+            let posts = board.take()
+            guard !posts.isEmpty else { break }
+            if number == nil { number = try nextBatch() }
+            batch += try put(posts)
+        }
+        if let number { board.begin(number, batch) }
+    }
+
+    private func nextBatch() throws(SpoolError) -> Int64 {
         let update = try statement("UPDATE spool SET batch = batch + 1 RETURNING batch")
         defer { update.reset() }
         guard try update.step("committing") else {
             throw .storeCorrupt(path: files.database, detail: "the table spool is empty")
         }
-        board.begin(update.int(0), posts, first: ids.lowerBound)
+        return update.int(0)
+    }
+
+    private func put(_ posts: [Board.Post]) throws(SpoolError) -> [Board.Post] {
+        let now = posts.lazy.map(\.now).max() ?? .now()
+        var first = try putValid(posts.flatMap(\.jobs), now: now).lowerBound
+        return posts.map { post in
+            var post = post
+            post.first = first
+            first += Int64(post.jobs.count)
+            return post
+        }
     }
 }

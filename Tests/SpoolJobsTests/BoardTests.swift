@@ -12,17 +12,27 @@ import Testing
 private final class Pair: @unchecked Sendable {
     let scratch = Scratch()
     private(set) var poster: Store
+    let others: [Store]
     let leader: Store
     let outcome = Mutex<Result<ClosedRange<Int64>, SpoolError>?>(nil)
 
     init() throws {
         poster = try scratch.store()
+        others = [try scratch.store(), try scratch.store()]
         leader = try scratch.store()
         // Who meets somebody in the gate asks for a seat, and has it the next time.
         try leader.inGate { _ in }
         try leader.shared().board.enter(toPut: false)
         try poster.put([.command("seat")], now: noon)
         _ = try leader.shared().board.leave()
+    }
+
+    /// Two more processes have seats, too.
+    func seatOthers() throws {
+        for store in others {
+            _ = try store.shared().board.post([.command("seat")], now: noon)
+            try store.inGate { _ in }
+        }
     }
 
     /// The process that posts ends, and its locks with it.
@@ -47,6 +57,14 @@ private final class Pair: @unchecked Sendable {
         while try !isSo() {
             guard !limit.isPast else { throw SpoolError.timedOut("it did not come to be") }
             Pause.briefly(upTo: .microseconds(200))
+        }
+    }
+
+    /// How often the owner of a seat was called.
+    func calls(_ seat: Int) throws -> UInt32 {
+        let memory = try StoreMemory(leader.files.shared)
+        return withExtendedLifetime(memory) {
+            $0.bytes(at: StoreMemory.Place.seats + seat * Board.seatSize + 8).load(as: UInt32.self)
         }
     }
 
@@ -94,6 +112,69 @@ extension Store {
         #expect(try pair.commands == "seat first second")
         #expect(try pair.batches == "1")
         #expect(try pair.poster.check() == [])
+    }
+
+    @Test("those who are waited for come into the same transaction, one after the other")
+    func waitedFor() throws {
+        try pair.seatOthers()
+        let second = try pair.others[0].shared().board
+        var posting: Thread?
+        try pair.leader.write("putting jobs", .afterwards) { () throws(SpoolError) in
+            posting = try? pair.post("second")
+            // Once the first one was taken.
+            let later = Thread { [pair] in
+                try pair.until { try !pair.board.hasPosts }
+                _ = try pair.others[0].shared().board.post([.command("third")], now: noon)
+            }
+            let gathering = Board.Gathering(wanted: 2, limit: Deadline(after: .seconds(20)))
+            do {
+                try later.start()
+                try pair.leader.putPosts(gathering)
+                try later.join()
+            } catch {
+                Issue.record(error)
+            }
+        }
+        try posting?.join()
+        #expect(try pair.commands == "seat second third")
+        #expect(try pair.batches == "1")
+        guard case .committed(3, _) = second.fate() else {
+            Issue.record("the third one has another fate")
+            return
+        }
+        #expect(try pair.poster.check() == [])
+    }
+
+    @Test("one is called when they were put, and calls the others")
+    func relay() throws {
+        try pair.seatOthers()
+        let boards = try ([pair.poster] + pair.others).map { store in try store.shared().board }
+        let before = try boards.indices.map(pair.calls)
+        try pair.leader.inGate { leading in
+            for board in boards { #expect(board.post([.command("job")], now: noon)) }
+            try pair.leader.takeAlong("COMMIT")
+            leading.end(.committed(first: 0, number: 1)).call()
+        }
+        #expect(try boards.indices.map { try pair.calls($0) - before[$0] } == [1, 0, 0])
+        _ = boards[0].fate()
+        #expect(try boards.indices.map { try pair.calls($0) - before[$0] } == [1, 1, 1])
+    }
+
+    @Test("the others are called though the first one has looked before, and gone on")
+    func relayPastTheFirst() throws {
+        try pair.seatOthers()
+        let boards = try ([pair.poster] + pair.others).map { store in try store.shared().board }
+        let before = try boards.indices.map(pair.calls)
+        try pair.leader.inGate { leading in
+            for board in boards { #expect(board.post([.command("job")], now: noon)) }
+            try pair.leader.takeAlong("COMMIT")
+            let calls = leading.end(.committed(first: 0, number: 1))
+            _ = boards[0].fate()
+            calls.call()
+        }
+        #expect(try pair.calls(1) - before[1] == 1)
+        _ = boards[1].fate()
+        #expect(try pair.calls(2) - before[2] == 1)
     }
 
     @Test("D1: whose taker died before it committed are put by the process itself, once")

@@ -101,6 +101,18 @@ import Testing
         #expect(try new.counts(queue: nil).ready == 1)
     }
 
+    @Test("D1: so is one into a file that is replaced while its transaction is open")
+    func replacedMeanwhile() throws {
+        let old = try scratch.store()
+        #expect(throws: SpoolError.self) {
+            try old.write("putting jobs", .afterwards) { () throws(SpoolError) in
+                _ = try old.put([.command("lost")], now: noon)
+                for end in ["", "-wal", "-shm"] { Path.remove(scratch.path + end) }
+            }
+        }
+        #expect(try scratch.store().put([.command("new")], now: noon) == 1...1)
+    }
+
     @Test("D1: a put into a copy without a write-ahead log gives it one")
     func copied() throws {
         try scratch.store().put([.command("x")], now: noon)
