@@ -230,7 +230,7 @@ public final class Store {
     /// the ledger knows of those before.
     func shared() throws(SpoolError) -> (ledger: SyncLedger, board: Board) {
         if let openedMemory { return openedMemory }
-        let memory = try StoreMemory(files.shared)
+        let memory = try StoreMemory(files)
         connection.gatherLog()
         let opened = (ledger: SyncLedger(memory), board: Board(memory))
         openedMemory = opened
@@ -284,7 +284,7 @@ public final class Store {
     ) throws(SpoolError) -> (Value, UInt64) {
         let (ledger, board) = try shared()
         try endTransaction()
-        if ledger.isBroken { try mendLog(ledger) }
+        if ledger.isDoubtful { try mendLog(ledger) }
         try connection.setSynced(syncing == .first)
         try begin(doing)
         do throws(SpoolError) {

@@ -87,6 +87,18 @@ final class File {
         }
     }
 
+    /// Waits for the file's flock(2), which the kernel drops when its holder dies, in line with others.
+    /// - Throws: `locked`, with the name of what it guards, if ``Store/boundGate(_:)`` says when.
+    func lock(_ guarded: String) throws(SpoolError) {
+        let status = spool_lock_file(descriptor)
+        guard status == 0 else {
+            if status == -ETIMEDOUT { throw .locked(path: guarded) }
+            throw .system(call: "flock", errno: -status)
+        }
+    }
+
+    func unlock() { flock(descriptor, LOCK_UN) }
+
     /// Anything written is seen by whoever watches the file; the byte itself means nothing.
     func ring() {
         var byte: UInt8 = 1
@@ -105,19 +117,12 @@ final class Gate {
         file = try File.lockable(files.gate)
     }
 
-    /// - Throws: `locked` if ``Store/boundGate(_:)`` says when.
-    func enter() throws(SpoolError) {
-        let status = spool_lock_file(file.descriptor)
-        guard status == 0 else {
-            if status == -ETIMEDOUT { throw .locked(path: database) }
-            throw .system(call: "flock", errno: -status)
-        }
-    }
+    func enter() throws(SpoolError) { try file.lock(database) }
 
     /// False: somebody else is in it.
     func tryEnter() -> Bool { flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 }
 
-    func leave() { flock(file.descriptor, LOCK_UN) }
+    func leave() { file.unlock() }
 }
 
 /// Which owners live: each holds the byte of its number in one file.
@@ -156,9 +161,9 @@ final class Lives {
 }
 
 extension Store {
-    /// From now on no store of this process waits longer for its turn to write, which a process that was stopped in
-    /// its own may have: then `locked` is thrown. For programs that own their process: takes SIGALRM, and does not
-    /// hold on a thread that blocks it.
+    /// From now on no store of this process waits longer for its turn to write, or to open the file, which a process
+    /// that was stopped in its own may have: then `locked` is thrown. For programs that own their process: takes
+    /// SIGALRM, and does not hold on a thread that blocks it.
     public static func boundGate(_ longest: Duration) { spool_bound_locks(longest.nanoseconds) }
 
     /// Whether the file that is open still has its name. What is put into one that was removed or replaced nobody sees.

@@ -87,10 +87,12 @@ extension Store {
 
     private func tidy() {
         pages.pointee = 0
-        // The commit stands: a checkpoint that fails is only put off until the next one. Of a log that is not on disk
-        // none may be made: a power cut in it would leave the database with a part of what the log held.
+        // Of a log that is not on disk none may be made: a power cut in it would leave the database with a part of what
+        // the log held.
+        guard let ledger = try? shared().ledger, !ledger.isDoubtful else { return }
+        // The commit stands: a checkpoint that fails is only put off until the next one.
         try? syncing { () throws(SpoolError) in
-            guard try !shared().ledger.isBroken else { return }
+            guard !ledger.isBroken else { return }
             try checkpoint()
             if nextCheckpoint == checkpointPages { try restartLog() }
         }

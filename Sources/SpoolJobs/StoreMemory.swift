@@ -11,9 +11,11 @@ internal import Synchronization
 typealias SharedWord = UnsafeMutablePointer<Atomic<UInt64>>
 
 /// Memory of all processes that have opened a file for writing. Mapped as long as the object lives.
-final class StoreMemory: @unchecked Sendable {  // a constant address; atomic words
+final class StoreMemory: @unchecked Sendable {  // what init has set; atomic words
     /// Its flock(2) is the sync lock of ``SyncLedger``, its locks of bytes are the seats of ``Board``.
     let file: File
+    /// What stood there while nobody else held the lock.
+    private(set) var found = SyncLedger.Found()
     private let base: UnsafeMutableRawPointer
 
     /// Where whose words are.
@@ -26,15 +28,16 @@ final class StoreMemory: @unchecked Sendable {  // a constant address; atomic wo
         static let size = seats + Board.seats * Board.seatSize
     }
 
-    /// - Throws: as ``File/side(_:)``; `diskFull`, `inputOutput`, `system`.
-    init(_ path: String) throws(SpoolError) {
-        let file = try File.lockable(path)
-        try StoreMemory.lock(file)
-        defer { StoreMemory.unlock(file) }
+    /// - Throws: as ``File/side(_:)`` and ``File/lock(_:)``; `diskFull`, `inputOutput`, `system`.
+    init(_ files: StoreFiles) throws(SpoolError) {
+        let file = try File.lockable(files.shared)
+        try file.lock(files.database)
+        defer { file.unlock() }
         let boot = StoreMemory.bootID()
-        base = try StoreMemory.map(file.descriptor, path, isShared: boot != nil)
+        base = try StoreMemory.map(file.descriptor, files.shared, isShared: boot != nil)
         self.file = file
         beginAnew(unless: boot ?? [])
+        found = SyncLedger.Found(self)
     }
 
     deinit { munmap(base, Place.size) }
@@ -88,18 +91,9 @@ final class StoreMemory: @unchecked Sendable {  // a constant address; atomic wo
         word(index).pointee.store(value, ordering: .sequentiallyConsistent)
     }
 
-    /// Waits for the file's lock, which the kernel drops when its holder dies.
-    static func lock(_ file: File) throws(SpoolError) {
-        while flock(file.descriptor, LOCK_EX) != 0 {
-            guard errno == EINTR else { throw .system(call: "flock", errno: errno) }
-        }
-    }
-
     /// False: another process has it.
     static func tryLock(_ file: File) -> Bool {
         // Without the lock, if the system has none left, what it guards only serves nobody else.
         flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK
     }
-
-    static func unlock(_ file: File) { flock(file.descriptor, LOCK_UN) }
 }

@@ -7,7 +7,9 @@
 //
 // fsync(2) tells of a failure once, and counts the pages that it could not write as written: see "PostgreSQL's fsync()
 // surprise", lwn.net/Articles/752063. So a failed sync is written down here too, and nothing is written to the log, or
-// said to be on disk, before the log was written again.
+// said to be on disk, before the log was written again. It hears of a failure through each descriptor that was open
+// before, but through none that is opened later. So that a sync is running is written down as well: who opens the log
+// after its process was killed in it does not know how it ended, and writes the log again.
 //
 // Invariants: synced <= committed, and all commits up to synced are on disk; mended <= failures, and the log can be
 // trusted while they are equal.
@@ -27,15 +29,36 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
         case ended
         /// 1: somebody may sleep until the next one ends.
         case awaited
+        /// Counts of beginnings and ends, odd while a sync runs or when its process has died in it: those of who holds
+        /// the lock, and SQLite's own, of who is in the gate.
+        case running, gated
     }
     /// Whoever syncs may die and ring for nobody.
     private static let patience = Duration.milliseconds(5)
+    /// Who holds the lock for so long was stopped, or its disk hangs: then each syncs for itself.
+    private static let stalled = Duration.seconds(1)
+
+    /// Which syncs ran when the memory was mapped, and nobody held the lock.
+    struct Found {
+        fileprivate var (running, gated): (UInt64, UInt64) = (0, 0)
+
+        init() {}
+
+        init(_ memory: StoreMemory) {
+            let words = [Word.running, .gated].map {
+                SyncLedger.at($0, memory).pointee.load(ordering: .sequentiallyConsistent)
+            }
+            (running, gated) = (words[0], words[1])
+        }
+    }
 
     init(_ memory: StoreMemory) { self.memory = memory }
 
-    private func at(_ word: Word) -> SharedWord {
+    private static func at(_ word: Word, _ memory: StoreMemory) -> SharedWord {
         memory.word(StoreMemory.Place.ledger + word.rawValue)
     }
+
+    private func at(_ word: Word) -> SharedWord { SyncLedger.at(word, memory) }
 
     private var ended: EventCount {
         let word = UnsafeMutableRawPointer(at(.ended))
@@ -66,21 +89,26 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
     func sync(upTo commit: UInt64, _ log: LogFile) -> Bool {
         if value(.synced) >= commit { return true }
         return lock.withLock {
+            let limit = Deadline(after: SyncLedger.stalled)
             while true {
                 let seen = ended.read()
                 if value(.synced) >= commit { return true }
                 guard StoreMemory.tryLock(memory.file) else {
+                    if limit.isPast { return sync(log) }
                     set(.awaited, 1)
                     ended.wait(after: seen, until: Deadline(after: SyncLedger.patience))
                     continue
                 }
                 defer {
-                    StoreMemory.unlock(memory.file)
+                    memory.file.unlock()
                     ended.advance(waking: 0)
                     // Who said so later finds that the count has moved.
                     if isAwaited() { ended.advance() }
                 }
-                return value(.synced) >= commit || sync(log)
+                if value(.synced) >= commit { return true }
+                begin(.running)
+                defer { end(.running) }
+                return sync(log)
             }
         }
     }
@@ -96,10 +124,14 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
         return true
     }
 
-    /// Runs something in which SQLite syncs the log: who finds it to have failed must say so, with ``fail()``, before
-    /// another thread's sync can succeed.
+    /// Runs something in which SQLite syncs the log, in the gate: who finds it to have failed must say so, with
+    /// ``fail()``, before another thread's sync can succeed.
     func alone(_ body: () throws(SpoolError) -> Void) throws(SpoolError) {
-        try lock.withLock { () throws(SpoolError) in try body() }
+        try lock.withLock { () throws(SpoolError) in
+            begin(.gated)
+            defer { end(.gated) }
+            try body()
+        }
     }
 
     /// Counts a commit that SQLite has synced. The caller holds the gate, and is ``alone(_:)``.
@@ -114,6 +146,21 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
     /// Whether a sync has failed, and the log was not written again since.
     var isBroken: Bool { value(.failures) != value(.mended) }
 
+    /// Whether the log is to be written again: it is broken, or a sync ran to an unknown end before it was opened here.
+    /// The caller is in the gate.
+    var isDoubtful: Bool {
+        isBroken || isCut(.running, memory.found.running) || isCut(.gated, memory.found.gated)
+    }
+
+    /// Once another one runs it was somebody's who knew how that had ended.
+    private func isCut(_ word: Word, _ found: UInt64) -> Bool {
+        found % 2 == 1 && value(word) == found
+    }
+
+    private func begin(_ word: Word) { set(word, (value(word) &+ 1) | 1) }
+
+    private func end(_ word: Word) { set(word, (value(word) | 1) &+ 1) }
+
     /// Writes down that a sync failed.
     func fail() { at(.failures).pointee.add(1, ordering: .sequentiallyConsistent) }
 
@@ -121,13 +168,15 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
     /// - Throws: `inputOutput` when the disk fails again.
     func mend(_ path: String, _ log: LogFile) throws(SpoolError) {
         try lock.withLock { () throws(SpoolError) in
-            try StoreMemory.lock(memory.file)
-            defer { StoreMemory.unlock(memory.file) }
+            try memory.file.lock(path)
+            defer { memory.file.unlock() }
             let (failures, last) = (value(.failures), value(.committed))
             guard log.writeAgain() else {
                 throw SyncLedger.failure(path, "writing its log again")
             }
             set(.mended, failures)
+            end(.running)
+            end(.gated)
             at(.synced).pointee.max(last, ordering: .sequentiallyConsistent)
         }
     }

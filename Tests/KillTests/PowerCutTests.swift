@@ -37,6 +37,21 @@ import Testing
         #expect(said.contains(" 0 lost acknowledged puts, 0 lost acknowledged ends, 0 unsound"))
     }
 
+    @Test(
+        "P, D1, D2, D3: loses nothing either when those whose sync failed were killed before they could tell"
+    )
+    func killedInSync() throws {
+        let (status, said) = try cut("killed")
+        #expect(status == 0, "\(said)")
+        #expect(said.contains(" 0 lost acknowledged puts, 0 lost acknowledged ends, 0 unsound"))
+    }
+
+    @Test("P: the rig notices when it is not written down that a sync was running")
+    func rigBitesSilence() throws {
+        let (status, said) = try cut("silent", seed: 1)
+        #expect(status == 1, "\(said)")
+    }
+
     @Test("P: the rig notices when it is forgotten that a sync has failed")
     func rigBitesForgetting() throws {
         let (status, said) = try cut("careless", seed: 1)

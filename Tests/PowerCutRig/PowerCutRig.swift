@@ -1,14 +1,15 @@
 // PowerCutRig.swift - rig P: cuts the power at every instant, and looks for what was acknowledged.
 //
-//     PowerCutRig DIRECTORY ROUNDS IMAGES SEED [forget|failing|careless|early]
+//     PowerCutRig DIRECTORY ROUNDS IMAGES SEED [forget|failing|killed|silent|careless|early]
 //
 // Puts, claims and finishes jobs on a disk that remembers; then, for every prefix of its writes, rebuilds what a disk
 // may hold after a power cut there and opens that. Every job whose put was acknowledged must be there, every job whose
 // end was acknowledged must have ended, and the file must be sound. Prints counts; exit status 1 if something was lost.
 // With "forget" the log is never synced, as with synchronous=NORMAL: a rig that never went red proves nothing. With
 // "failing" a sync fails in every second round, and what it should have written never reaches the disk; with "careless"
-// somebody forgets besides that it failed. With "early" a put that went into the transaction of somebody else is
-// acknowledged when that is committed, on disk or not.
+// somebody forgets besides that it failed. With "killed" all processes are killed before any could write down that it
+// failed, and others go on; with "silent" without a word that a sync was running. With "early" a put that went into the
+// transaction of somebody else is acknowledged when that is committed, on disk or not.
 
 private import CFaultDisk
 private import Glibc
@@ -22,7 +23,9 @@ struct PowerCutRig {
         guard words.count >= 5, let rounds = Int(words[2]), let images = Int32(words[3]),
             let seed = UInt64(words[4]), let way = Way(rawValue: words.dropFirst(5).first ?? "")
         else {
-            print("usage: PowerCutRig DIRECTORY ROUNDS IMAGES SEED [forget|failing|careless|early]")
+            print(
+                "usage: PowerCutRig DIRECTORY ROUNDS IMAGES SEED"
+                    + " [forget|failing|killed|silent|careless|early]")
             return
         }
         let path = words[1] + "/jobs.db"
@@ -60,9 +63,9 @@ struct PowerCutRig {
 /// Rounds of a put and of "finish k, take n", each acknowledged when it returns, with frequent checkpoints; in some of
 /// them the transaction takes along a put of somebody else, that of a claim too, which nobody syncs.
 private struct Work {
-    private let store: Store
-    private let other: Poster
-    private let owner: Int64
+    private var store: Store
+    private var other: Poster
+    private var owner: Int64
     private let way: Way
     private var outcomes: [Outcome] = []
     private var (puts, done) = (Int64(2), Int64(0))
@@ -93,7 +96,14 @@ private struct Work {
             outcomes = claimed.map(ended)
         }
         try store.tidyLog()
-        way.healDisk(store.files.database)
+        if way.healDisk(store.files.database, luck) { self = try Work(after: self) }
+    }
+
+    /// Other processes go on. What the dead had claimed stays so.
+    private init(after dead: Work) throws {
+        try self.init(dead.store.files.database, dead.way)
+        (puts, done) = (dead.puts + 1, dead.done)
+        acknowledge(nil)
     }
 
     private mutating func acknowledge(_ put: Int64?) {
@@ -149,9 +159,9 @@ private struct Poster {
 /// How the disk is, and who writes to it.
 enum Way: String {
     case sound = ""
-    case forget, failing, careless, early
+    case forget, failing, killed, silent, careless, early
 
-    private var fails: Bool { self == .failing || self == .careless }
+    private var fails: Bool { ![.sound, .forget, .early].contains(self) }
 
     func failSync(after syncs: Int32) {
         if fails { fault_disk_fail(Int32(FAULT_DISK_SYNC), syncs, 1, Way.failedSync) }
@@ -171,18 +181,32 @@ enum Way: String {
         }
     }
 
-    func healDisk(_ path: String) {
+    /// - Returns: All who had the log open have died.
+    func healDisk(_ path: String, _ luck: UInt64) -> Bool {
         fault_disk_heal()
-        if self == .careless { Way.forgetFailures(path + "-spool/shared") }
+        guard fails, self != .failing else { return false }
+        let file = open(path + "-spool/shared", O_RDWR)
+        defer { close(file) }
+        guard word(file, Way.failures) != word(file, Way.mended) else { return false }
+        set(file, Way.mended, word(file, Way.failures))
+        // The sync of one that had the lock, or that was in the gate.
+        let sync = luck % 2 == 0 ? Way.running : Way.gated
+        if self == .killed { set(file, sync, word(file, sync) | 1) }
+        return self != .careless
     }
 
-    /// The eighth word counts failures, the ninth those that were mended (SyncLedger.swift).
-    private static func forgetFailures(_ path: String) {
-        let file = open(path, O_RDWR)
-        defer { close(file) }
-        var failures: UInt64 = 0
-        pread(file, &failures, 8, 7 * 8)
-        pwrite(file, &failures, 8, 8 * 8)
+    /// Where the words of SyncLedger stand.
+    private static let (failures, mended, running, gated) = (7, 8, 11, 12)
+
+    private func word(_ file: Int32, _ index: Int) -> UInt64 {
+        var word: UInt64 = 0
+        pread(file, &word, 8, off_t(index * 8))
+        return word
+    }
+
+    private func set(_ file: Int32, _ index: Int, _ value: UInt64) {
+        var value = value
+        pwrite(file, &value, 8, off_t(index * 8))
     }
 }
 

@@ -64,6 +64,16 @@ import Testing
         #expect(worker.terminationReason == .exit)
     }
 
+    @Test("a put that somebody keeps from opening the file gives up with a sentence")
+    func kept() {
+        bench.spool("put", "--", "true")
+        let put = bench.shell(
+            "flock -o '\(bench.file)-spool/shared' timeout 100 '\(Program.spool)' put -- true 2>&1")
+        #expect(put.status == 75)
+        #expect(put.text.contains("is locked by another program"))
+        #expect(bench.rows("SELECT count(*) FROM jobs") == "1")
+    }
+
     @Test("R11, P3: a worker and its job outlive a limit on the length of files")
     func length() {
         bench.spool(

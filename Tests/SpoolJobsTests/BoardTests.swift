@@ -62,7 +62,7 @@ private final class Pair: @unchecked Sendable {
 
     /// How often the owner of a seat was called.
     func calls(_ seat: Int) throws -> UInt32 {
-        let memory = try StoreMemory(leader.files.shared)
+        let memory = try StoreMemory(leader.files)
         return withExtendedLifetime(memory) {
             $0.bytes(at: StoreMemory.Place.seats + seat * Board.seatSize + 8).load(as: UInt32.self)
         }
@@ -284,7 +284,7 @@ extension Store {
     @Test("whose process does not look any more are not put later")
     func ghosts() throws {
         let board = try pair.poster.shared().board
-        let memory = try StoreMemory(pair.leader.files.shared)
+        let memory = try StoreMemory(pair.leader.files)
         try pair.leader.inGate { leading in
             #expect(board.post([.command("ghost")], now: noon))
             #expect(leading.hasPosts)
@@ -298,7 +298,7 @@ extension Store {
 
     @Test("that somebody has overwritten in memory are refused, and put by the process itself")
     func overwritten() throws {
-        let memory = try StoreMemory(pair.leader.files.shared)
+        let memory = try StoreMemory(pair.leader.files)
         var posting: Thread?
         try pair.leader.inGate { _ in
             posting = try pair.post("mine")

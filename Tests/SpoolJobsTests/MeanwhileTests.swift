@@ -113,6 +113,16 @@ import Testing
         #expect(try scratch.store().put([.command("new")], now: noon) == 1...1)
     }
 
+    @Test("D1: a process that is stopped while it syncs for all keeps nobody waiting")
+    func stoppedInSync() throws {
+        let store = try scratch.store()
+        try store.put([.command("x")], now: noon)
+        let other = try File.side(store.files.shared)
+        #expect(StoreMemory.tryLock(other))
+        #expect(try store.put([.command("y")], now: noon) == 2...2)
+        #expect(!StoreMemory.tryLock(try File.side(store.files.shared)), "it has the lock still")
+    }
+
     @Test("D1: a put into a copy without a write-ahead log gives it one")
     func copied() throws {
         try scratch.store().put([.command("x")], now: noon)
