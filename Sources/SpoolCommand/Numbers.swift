@@ -45,14 +45,12 @@ enum Numbers {
     /// In their order; one that is named twice is meant once.
     static func ids(_ texts: [String]) throws(SpoolError) -> [Int64] {
         var ids: [Int64] = []
-        var seen: Set<Int64> = []
         for text in texts {
             for part in text.split(separator: idSeparator, omittingEmptySubsequences: false) {
-                let id = try id(String(part))
-                if seen.insert(id).inserted { ids.append(id) }
+                ids.append(try id(String(part)))
             }
         }
-        return ids
+        return ids.onceEach
     }
 
     /// No word of a command line has a NUL in it.

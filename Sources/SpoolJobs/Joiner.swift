@@ -49,9 +49,9 @@ public final class Joiner {
     /// - Throws: `noSuchQueue`, `noSuchJob`.
     public init(_ target: JoinTarget, of store: Store) throws(SpoolError) {
         self.store = store
-        self.target = target
+        self.target = if case .jobs(let ids) = target { .jobs(ids.onceEach) } else { target }
         left = []
-        switch target {
+        switch self.target {
         case .all: base = try store.counts(queue: nil)
         case .queue(let queue): base = try store.counts(queue: queue)
         case .upTo(let queue, let last):

@@ -159,7 +159,7 @@ extension Store {
         at ids: [Int64], _ body: (Int64, Standing) throws(SpoolError) -> Void
     ) throws(SpoolError) {
         try looking { () throws(SpoolError) in
-            for id in ids { try body(id, try standing(of: id)) }
+            for id in ids.onceEach { try body(id, try standing(of: id)) }
         }
     }
 
@@ -172,7 +172,7 @@ extension Store {
     ) throws(SpoolError) -> [Int64] {
         do throws(SpoolError) {
             return try write("changing jobs") { () throws(SpoolError) in
-                let ids = try ids()
+                let ids = try ids().onceEach
                 var tally = Tally()
                 for id in ids {
                     let standing = try standing(of: id)

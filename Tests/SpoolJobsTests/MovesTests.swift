@@ -129,6 +129,24 @@ import Testing
         #expect(try store.check() == [])
     }
 
+    @Test("an id that is named twice counts once")
+    func twice() throws {
+        let store = try oneOfEach()
+        let join = try Joiner(.jobs([3, 4, 3]), of: store)
+        #expect(try join.look().total == 2)
+        try store.checkRetry([5, 5])
+        try store.retry([5, 4, 5], now: noon)
+        #expect(try store.checkCancel([3, 2, 3]) == [3])
+        #expect(try store.cancel([2, 3, 2, 3], signal: 15, grace: .zero, now: noon) == [3])
+        #expect(
+            try states(store) == ["ready", "cancelled", "running", "ready", "ready", "cancelled"])
+        try store.checkRemove([6, 6])
+        try store.remove([6, 1, 6, 1])
+        #expect(throws: SpoolError.noSuchJob(9, newest: 5)) { try store.remove([9, 9]) }
+        #expect(try scratch.shell("SELECT group_concat(id) FROM job") == "2,3,4,5")
+        #expect(try store.check() == [])
+    }
+
     @Test("a paused queue gives no jobs until it is resumed")
     func pause() throws {
         let store = try oneOfEach()
