@@ -43,23 +43,11 @@ enum Descriptor {
         }
     }
 
-    /// How the error of a file that cannot be read begins.
-    private static let reading = "cannot read "
-
-    /// The exit status of an error; a file to read that is not there has that of sysexits.h, EX_NOINPUT.
-    static func exitStatus(of error: SpoolError) -> Int32 {
-        guard case .system(let call, ENOENT) = error, call.hasPrefix(reading) else {
-            return error.exitCode
-        }
-        return 66
-    }
-
     /// Opens a file to read; close it with `close`.
     static func open(toRead path: String) throws(SpoolError) -> Int32 {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            guard errno != ENOENT else { throw .system(call: reading + path, errno: errno) }
-            throw .badInput("\(reading)\(path): \(SpoolError.reason(errno)).")
+            throw .noInput(path: path, reason: SpoolError.reason(errno))
         }
         return descriptor
     }
@@ -92,7 +80,7 @@ enum Descriptor {
     }
 
     /// All of a file, or of stdin for "-".
-    /// - Throws: `.tooLarge` beyond `limit` bytes, `.badInput` when it cannot be read, `.system` without memory.
+    /// - Throws: `.tooLarge` beyond `limit` bytes, `.noInput` when it cannot be read, `.system` without memory.
     static func readAll(_ path: String, what: String, limit: Int) throws(SpoolError) -> [UInt8] {
         let descriptor = path == "-" ? 0 : try open(toRead: path)
         defer { if path != "-" { close(descriptor) } }
@@ -103,7 +91,8 @@ enum Descriptor {
             let count = read(from: descriptor, into: &bytes, atMost: pieceSize)
             guard count != 0 else { return bytes }
             guard count > 0 else {
-                throw .badInput("\(reading)\(path): \(SpoolError.reason(Int32(-count))).")
+                throw .noInput(
+                    path: path == "-" ? "stdin" : path, reason: SpoolError.reason(Int32(-count)))
             }
             guard bytes.count <= limit else {
                 throw .tooLarge(what: what, bytes: bytes.count, limit: limit)

@@ -6,6 +6,7 @@ struct LineReader {
     private static let pieceSize = 256 << 10
 
     private let descriptor: Int32
+    private let source: String
     private let terminator: UInt8
     private let longest: Int
     private var bytes: [UInt8] = []
@@ -14,9 +15,12 @@ struct LineReader {
     /// The number of the line that was read last, from 1.
     private(set) var number = 0
 
-    /// - Parameter longest: A longer line is refused: nothing that it could hold may be put.
-    init(_ descriptor: Int32, terminator: UInt8, longest: Int) {
+    /// - Parameters:
+    ///   - source: What the error calls it when it cannot be read.
+    ///   - longest: A longer line is refused: nothing that it could hold may be put.
+    init(_ descriptor: Int32, source: String = "stdin", terminator: UInt8, longest: Int) {
         self.descriptor = descriptor
+        self.source = source
         self.terminator = terminator
         self.longest = longest
     }
@@ -76,7 +80,7 @@ struct LineReader {
         }
         let count = Descriptor.read(from: descriptor, into: &bytes, atMost: LineReader.pieceSize)
         guard count >= 0 else {
-            throw .badInput("cannot read the input: \(SpoolError.reason(Int32(-count))).")
+            throw .noInput(path: source, reason: SpoolError.reason(Int32(-count)))
         }
         isAtEnd = count == 0
     }

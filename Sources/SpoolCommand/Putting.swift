@@ -75,11 +75,13 @@ enum Putting {
             hasSkipped = true
             screen.warn("\(message) The line was skipped.")
         }
+        let source = path == "-" ? "stdin" : path
         let file = NDJSONFile(
-            source: path == "-" ? "stdin" : path, format: NDJSON(model: model, now: now),
+            source: source, format: NDJSON(model: model, now: now),
             skip: skipsBadLines ? skip : nil)
         let jobs = try file.jobs(
-            from: LineReader(descriptor, terminator: 0x0A, longest: longestLine))
+            from: LineReader(
+                descriptor, source: source, terminator: 0x0A, longest: longestLine))
         if jobs.isEmpty {
             sayNothingWasPut(hasSkipped ? "No line is good" : "The input is empty", screen)
         }

@@ -194,6 +194,6 @@ struct Invocation {
             settings.color = Settings.Color(rawValue: value ?? next) ?? .auto
         }
         Screen(settings).report(error)
-        return Descriptor.exitStatus(of: error)
+        return error.exitCode
     }
 }

@@ -10,6 +10,7 @@ extension SpoolError: CustomStringConvertible {
             text
         case .tooLarge(let what, let bytes, let limit):
             "\(what) has \(bytes) bytes, the limit is \(limit)."
+        case .noInput(let path, let reason): "cannot read \(path): \(reason)."
         case .noSuchJob(let id, let newest):
             "no job \(id)." + (newest.map { " The newest is \($0)." } ?? " There is no job yet.")
         case .noSuchQueue(let name, let nearest):
@@ -81,6 +82,7 @@ extension SpoolError: CustomStringConvertible {
         case .inputOutput(_, _, let detail), .outcomeUnknown(_, _, let detail),
             .storeCorrupt(_, let detail), .untold(_, let detail):
             detail
+        case .noInput(_, let reason): reason
         case .system(_, let number): SpoolError.reason(number)
         default: code
         }

@@ -9,6 +9,8 @@ public enum SpoolError: Error, Equatable, Sendable {
     case usage(String, hint: String? = nil)
     case badInput(String, hint: String? = nil)
     case tooLarge(what: String, bytes: Int, limit: Int)
+    /// A file that the caller named for its content cannot be read.
+    case noInput(path: String, reason: String)
     case noSuchJob(Int64, newest: Int64?)
     case noSuchQueue(String, nearest: String?)
     case wrongState(job: Int64, state: String, wanted: String, hint: String? = nil)
@@ -50,6 +52,7 @@ extension SpoolError {
         case .usage: "usage"
         case .badInput: "bad_input"
         case .tooLarge: "too_large"
+        case .noInput: "no_input"
         case .noSuchJob: "no_such_job"
         case .noSuchQueue: "no_such_queue"
         case .wrongState: "wrong_state"
@@ -83,7 +86,7 @@ extension SpoolError {
         switch self {
         case .usage: 64
         case .badInput, .tooLarge, .notAStore, .storeCorrupt, .wrongState: 65
-        case .noSuchJob, .noSuchQueue, .noStore: 66
+        case .noSuchJob, .noSuchQueue, .noStore, .noInput: 66
         case .noWorker: 69
         case .system: 71
         case .cannotCreate: 73

@@ -76,6 +76,8 @@ private let putMistakes = [
         "cannot read no.such: No such file or directory."),
     Mistake(
         ["put", "--ndjson", "no.such"], 66, "cannot read no.such: No such file or directory."),
+    Mistake(["put", "--ndjson", "/"], 66, "cannot read /: Is a directory."),
+    Mistake(["put", "--body", "@/", "cat"], 66, "cannot read /: Is a directory."),
     Mistake(["put", "-0", "ls"], 64, "-0 belongs to --each."),
     Mistake(["run"], 64, "no command given.  Try:  spool run -- echo hello"),
 ]
@@ -148,6 +150,16 @@ private let otherMistakes = [
                 {"error":{"code":"usage","message":"--delay 'x': \(durationShape)","hint":null}}
 
                 """)
+    }
+
+    @Test(
+        "names a file that cannot be read by a code of its own",
+        arguments: [["--ndjson", "no.such"], ["--body", "@no.such", "cat"], ["--ndjson", "/"]])
+    func input(_ words: [String]) throws {
+        let bench = try Bench()
+        let result = bench.spool(["put", "--json"] + words)
+        #expect(result.status == 66)
+        #expect(result.errors.hasPrefix(#"{"error":{"code":"no_input","message":"cannot read "#))
     }
 
     @Test("a join that ran out of time has its result, too")
