@@ -13,7 +13,8 @@ enum Looking {
             return store
         } catch {
             switch error {
-            case .readOnly, .cannotCreate, .diskFull: return try Store.open(path, .readOnly)
+            case .readOnly, .notPermitted, .cannotCreate, .diskFull:
+                return try Store.open(path, .readOnly)
             default: throw error
             }
         }

@@ -49,9 +49,14 @@ enum Path {
     }
 
     /// The path without symbolic links. A last part that does not exist yet is kept.
-    /// - Throws: `notAStore` when the path that it leads to is no UTF-8: as text it would be another one.
+    /// - Throws: `notAStore` when the path that it leads to is no UTF-8: as text it would be another one;
+    ///   `notPermitted` when this user may not look there, or not read what stands there.
     static func canonical(_ path: String) throws(SpoolError) -> String {
-        if let real = try resolved(path, for: path) { return real }
+        if let real = try resolved(path, for: path) {
+            if let bar = bar(real) { throw bar }
+            return real
+        }
+        if let bar = bar(path) { throw bar }
         let cut = path.lastIndex(of: "/")
         let parent = cut.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         let name = cut.map { String(path[path.index(after: $0)...]) } ?? path

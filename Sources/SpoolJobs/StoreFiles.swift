@@ -63,7 +63,7 @@ final class File {
     }
 
     /// Opens a side file, made if it is missing: mode 0600 whatever the umask, never through a symbolic link.
-    /// - Throws: `notAStore` for a link; `readOnly`, `diskFull`, `inputOutput`.
+    /// - Throws: `notAStore` for a link; `notPermitted`, `readOnly`, `diskFull`, `inputOutput`.
     static func side(_ path: String) throws(SpoolError) -> File {
         var descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
         if descriptor < 0, errno == ENOENT {
@@ -76,7 +76,8 @@ final class File {
 
     static func failure(_ path: String, _ doing: String) -> SpoolError {
         switch errno {
-        case EACCES, EPERM, EROFS: .readOnly(path: path)
+        case EACCES, EPERM: Path.bar(path, for: .writing) ?? .readOnly(path: path)
+        case EROFS: .readOnly(path: path)
         case ENOSPC, EDQUOT: .diskFull(path: path, doing: doing + " failed")
         // Nobody follows a link there; the directory was looked at before.
         case ELOOP:

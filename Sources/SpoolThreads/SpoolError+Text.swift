@@ -40,6 +40,8 @@ extension SpoolError: CustomStringConvertible {
         case .storeCorrupt(let path, let detail): "\(path) is damaged: \(detail)."
         case .readOnly(let path):
             "\(path) cannot be written: it or its file system is read-only for you."
+        case .notPermitted(let path, let doing, let owner):
+            "you may not \(doing) \(path), which is \(owner.map { "\($0)'s" } ?? "your own")."
         case .cannotCreate(let path, let why): "cannot create \(path): \(why)."
         case .diskFull(let path, let doing): "disk full while writing \(path): \(doing)."
         case .inputOutput(let path, let doing, let detail):
@@ -63,6 +65,9 @@ extension SpoolError: CustomStringConvertible {
         case .storeCorrupt(let path, _):
             "The file was not touched. Look closer with:  spool check \(path)"
         case .diskFull: "Free some space and try again; nothing that was acknowledged is lost."
+        case .notPermitted(let path, _, nil): "Allow it:  chmod u+rwX \(path)"
+        case .notPermitted(_, _, let owner?):
+            "Run it as \(owner), or name a file of your own with --file."
         case .locked:
             "Try again; a program that keeps a transaction open for seconds is in the way."
         case .system("inotify_init1", EMFILE):

@@ -20,6 +20,8 @@ public enum SpoolError: Error, Equatable, Sendable {
     case storeTooNew(path: String, found: Int, known: Int)
     case storeCorrupt(path: String, detail: String)
     case readOnly(path: String)
+    /// `owner` is whose it is; nil: the caller's own.
+    case notPermitted(path: String, doing: String, owner: String?)
     case cannotCreate(path: String, why: String)
     case diskFull(path: String, doing: String)
     case inputOutput(path: String, doing: String, detail: String)
@@ -61,6 +63,7 @@ extension SpoolError {
         case .storeTooNew: "store_too_new"
         case .storeCorrupt: "store_corrupt"
         case .readOnly: "read_only"
+        case .notPermitted: "not_permitted"
         case .cannotCreate: "cannot_create"
         case .diskFull: "disk_full"
         case .inputOutput: "io_error"
@@ -94,7 +97,7 @@ extension SpoolError {
         case .locked, .empty, .full, .shutDown, .closed, .endOfFile, .claimLost,
             .taskDoneTooOften, .brokenBarrier:
             75
-        case .readOnly: 77
+        case .readOnly, .notPermitted: 77
         case .storeTooNew: 78
         case .timedOut: 124
         }

@@ -266,7 +266,7 @@ public final class Supervisor {
     /// Errors after which nothing was changed and another try may succeed.
     package static func mayPass(_ error: SpoolError) -> Bool {
         switch error {
-        case .diskFull, .inputOutput, .locked, .readOnly, .system: true
+        case .diskFull, .inputOutput, .locked, .notPermitted, .readOnly, .system: true
         default: false
         }
     }
