@@ -100,6 +100,9 @@ final class CommandRun {
         case .cancelled: report.error = "cancelled"
         default: report.error = Self.reason(end, limits)
         }
+        if let loss = log.loss {
+            report.error = (report.error.map { $0 + "; " } ?? "") + loss
+        }
         return verdict ?? (end.reason == nil ? .done : .failed)
     }
 

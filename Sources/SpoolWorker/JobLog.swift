@@ -16,7 +16,13 @@ struct JobLog: ~Copyable {
     private var index: Int32 = -1
     private var kept: Int64 = 0
     private var dropped: Int64 = 0
-    private var isBroken = false
+    /// The errno of what ended the log too early; 0 while nothing has.
+    private var failure: Int32 = 0
+
+    /// What became of output that could not be kept, for the record of the attempt: the log may have no room for it.
+    var loss: String? {
+        failure == 0 ? nil : "its output was not kept whole: \(SpoolError.reason(failure))"
+    }
 
     /// - Parameters:
     ///   - path: Of the log, without `.log`.
@@ -49,22 +55,22 @@ struct JobLog: ~Copyable {
 
     private mutating func write(_ bytes: UnsafeRawBufferPointer, _ stream: UInt32, _ now: UnixTime)
     {
-        if log < 0, !isBroken { open() }
+        if log < 0, failure == 0 { open() }
         // A full disk must not fail the job whose output it swallowed: the rest of this log is lost, and only that.
-        guard !isBroken, Self.writeAll(log, bytes) else {
-            isBroken = true
-            return
-        }
+        guard failure == 0 else { return }
+        failure = Self.writeAll(log, bytes)
+        guard failure == 0 else { return }
         var record = (
             now.microseconds.littleEndian, UInt32(bytes.count).littleEndian, stream.littleEndian
         )
-        isBroken = !withUnsafeBytes(of: &record) { Self.writeAll(index, $0) }
+        failure = withUnsafeBytes(of: &record) { Self.writeAll(index, $0) }
     }
 
     private mutating func open() {
         log = Self.create(path + ".log")
+        if log < 0 { failure = errno }
         index = Self.create(path + ".idx")
-        isBroken = log < 0 || index < 0
+        if index < 0, failure == 0 { failure = errno }
     }
 
     private static func create(_ path: String) -> Int32 {
@@ -76,14 +82,15 @@ struct JobLog: ~Copyable {
         return Glibc.open(path, flags, 0o600)
     }
 
-    private static func writeAll(_ file: Int32, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    /// - Returns: The errno that ended the writing, or 0.
+    private static func writeAll(_ file: Int32, _ bytes: UnsafeRawBufferPointer) -> Int32 {
         var offset = 0
         while offset < bytes.count {
             let count = Glibc.write(
                 file, bytes.baseAddress?.advanced(by: offset), bytes.count - offset)
-            guard count > 0 || errno == EINTR else { return false }
+            guard count > 0 || errno == EINTR else { return count == 0 ? EIO : errno }
             offset += max(0, count)
         }
-        return true
+        return 0
     }
 }

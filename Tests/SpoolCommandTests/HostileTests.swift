@@ -82,6 +82,9 @@ import Testing
         #expect(worker.status == 0)
         #expect(bench.rows("SELECT state FROM jobs") == "done")
         #expect(bench.shell("cat ran").text == "x\n")
+        #expect(
+            bench.rows("SELECT error FROM attempts")
+                == "its output was not kept whole: File too large")
     }
 
     @Test("a second cancel that is sharper is obeyed at once")

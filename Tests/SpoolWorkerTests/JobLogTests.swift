@@ -89,6 +89,19 @@ import Testing
         #expect(lstat(path + ".idx", &status) == 0 && status.st_mode & S_IFMT == S_IFDIR)
     }
 
+    @Test("says why it does not hold all that was written, and only then")
+    func loss() {
+        var whole = JobLog(path: path, limit: 4)
+        Array("12345".utf8).withUnsafeBytes { whole.append($0, stream: 1, now: noon) }
+        whole.finish(now: noon)
+        #expect(whole.loss == nil)
+        mkdir(directory + "/2.1.idx", 0o700)
+        var broken = JobLog(path: directory + "/2.1", limit: 4)
+        Array("1".utf8).withUnsafeBytes { broken.append($0, stream: 1, now: noon) }
+        broken.finish(now: noon)
+        #expect(broken.loss == "its output was not kept whole: File exists")
+    }
+
     @Test("begins anew where a lost attempt of that number left one")
     func leftover() {
         write([("old and long", 1)])
