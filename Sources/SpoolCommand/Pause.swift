@@ -7,7 +7,12 @@ internal import SpoolThreads
 struct Pause: SpoolSubcommand {
     static let configuration = CommandConfiguration(
         abstract: "Stop giving out a queue's jobs.",
-        discussion: "Running jobs go on; jobs can still be put.\n\n  spool pause media")
+        discussion: """
+            Running jobs go on; jobs can still be put. work --until-empty does not wait for those \
+            that are left.
+
+              spool pause media
+            """)
 
     @OptionGroup var global: GlobalOptions
     @Argument(help: "The queue.")

@@ -22,6 +22,8 @@ enum Putting {
         PutHints.warnOfNewQueue(jobs, in: store, screen)
         let ids = try named(path) { () throws(SpoolError) in try store.put(jobs, now: now) }
         guard !arguments.has(.wait) else {
+            var pause = PauseNotice(ids.lowerBound, in: jobs[0].queue, screen)
+            try pause.look(store)
             return try JobStatus.wait(for: ids.lowerBound, in: store)
         }
         try PutReport.tell(ids, jobs, listsIDs: arguments.has(.ids), on: screen)

@@ -74,8 +74,10 @@ enum Running {
             return 0
         }
         let follower = try LogFollower(id, in: store, screen: screen, attempt: nil)
-        // The worker that was seen may have been about to end.
+        var pause = PauseNotice(id, in: plan.model.queue, screen)
         try follower.follow(streams: .both) { () throws(SpoolError) in
+            try pause.look(store)
+            // The worker that was seen may have been about to end.
             try ensureWorker(of: plan.model.queue, store)
         }
         return JobStatus.exitStatus(of: try store.job(id))
@@ -108,6 +110,28 @@ enum Running {
         guard status == 0 else {
             throw .noWorker("the job was put, but no worker could be started for '\(queue)'.")
         }
+    }
+}
+
+/// Tells who waits for a job that its queue is paused, once for each pause.
+struct PauseNotice {
+    private let id: Int64
+    private let queue: String
+    private let screen: Screen
+    private var told: UnixTime?
+
+    init(_ id: Int64, in queue: String, _ screen: Screen) {
+        self.id = id
+        self.queue = queue
+        self.screen = screen
+    }
+
+    mutating func look(_ store: Store) throws(SpoolError) {
+        let since = try store.pausedSince(queue: queue)
+        defer { told = since }
+        guard since != nil, since != told else { return }
+        screen.note(
+            "job \(id) waits in the paused queue '\(queue)'. Go on with:  spool resume \(queue)")
     }
 }
 

@@ -97,4 +97,6 @@ public struct Exchange: Sendable {
     public var counts: Counts
     /// Jobs that this worker could take now: ready, of its kinds, in a queue that is not paused.
     public var takeable: Int
+    /// Of `counts`, jobs that are ready or retrying in queues that are paused, by queue. Nobody takes them.
+    public var paused: [String: Int]
 }

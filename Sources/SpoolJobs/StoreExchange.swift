@@ -80,10 +80,15 @@ extension Store {
     private func look(owner: Int64, _ selection: Selection) throws(SpoolError) -> Exchange {
         var result = Exchange(
             settled: [], claimed: [], cancellations: try cancellations(owner: owner),
-            nextDue: try nextDue(), counts: Counts(), takeable: 0)
+            nextDue: try nextDue(), counts: Counts(), takeable: 0, paused: [:])
         for lane in try lanes() where selection.includes(lane.queue) && selection.canDo(lane.kind) {
             result.counts = result.counts + lane.counts
-            if !lane.isPaused { result.takeable += lane.counts.ready }
+            guard lane.isPaused else {
+                result.takeable += lane.counts.ready
+                continue
+            }
+            let waiting = lane.counts.ready + lane.counts.retrying
+            if waiting > 0 { result.paused[lane.queue, default: 0] += waiting }
         }
         return result
     }

@@ -216,6 +216,15 @@ extension Store {
         return rows
     }
 
+    /// Since when a queue is paused. Nil: it is not, or there is no such queue.
+    public func pausedSince(queue: String) throws(SpoolError) -> UnixTime? {
+        let select = try statement("SELECT paused_at FROM queue WHERE name = ?1")
+        select.bind(1, queue)
+        defer { select.reset() }
+        return try select.step()
+            ? select.optionalInt(0).map { UnixTime(microseconds: $0) } : nil
+    }
+
     func nextDue(in lane: Int64) throws(SpoolError) -> UnixTime? {
         let select = try statement("SELECT due FROM scheduled WHERE lane = ?1 ORDER BY due LIMIT 1")
         select.bind(1, lane)

@@ -32,6 +32,8 @@ public final class Supervisor {
     var lastReport = (text: "", until: Deadline.never)
     var state: SupervisorState
     var summary = WorkSummary()
+    /// The paused queues that were named last.
+    private var toldPaused: [String] = []
     /// Children that ended before their hello was read.
     var strays: [Int32: ProcessEnd] = [:]
     private let bell: Doorbell
@@ -241,8 +243,23 @@ public final class Supervisor {
         summary.count(result.settled, of: outcomes)
         try tell(.exchanged(Look(result, settled: outcomes.count, recovered: recovered, now)))
         claimed = []
+        sayIfPaused(result)
         guard recover, state.held == 0 else { return }
         do throws(SpoolError) { try beQuiet() } catch { try putOff(error) }
+    }
+
+    /// Who waits for the end of a worker that has nothing to do wants to know why. Once for each pause.
+    private func sayIfPaused(_ seen: Exchange) {
+        guard seen.takeable == 0, state.held == 0 else { return }
+        let paused = seen.paused.keys.sorted()
+        defer { toldPaused = paused }
+        guard let queue = paused.first, paused != toldPaused else { return }
+        let jobs = seen.paused.values.reduce(0, +)
+        let those = jobs == 1 ? "1 job waits" : "\(jobs) jobs wait"
+        let place =
+            paused.count == 1
+            ? "the paused queue '\(queue)'" : "\(paused.count) paused queues, '\(queue)' among them"
+        say("nothing to take: \(those) in \(place). Go on with:  spool resume \(queue)")
     }
 
     /// A put of a million jobs keeps the gate for seconds: so many tries are waited for in silence.
@@ -314,7 +331,8 @@ extension SupervisorState.Look {
         }
         dueIn = exchange.nextDue.map { $0 - now }
         let counts = exchange.counts
-        isEmpty = counts.ready + counts.retrying + counts.running == 0
+        let paused = exchange.paused.values.reduce(0, +)
+        isEmpty = counts.ready + counts.retrying + counts.running == paused
         self.recovered = recovered
     }
 }

@@ -65,7 +65,7 @@ package struct SupervisorState {
         var isDry = false
         var cancellations: [StopOrder] = []
         var dueIn: Duration?
-        /// Nothing in the worker's queues is ready, running or retrying.
+        /// Nothing in the worker's queues is ready, running or retrying, but for what waits in paused ones.
         var isEmpty = false
         /// Jobs of dead workers were found: death does not ring.
         var recovered = 0

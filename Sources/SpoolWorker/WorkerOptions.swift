@@ -16,7 +16,7 @@ public struct WorkerOptions: Sendable {
     public var consumers: Int
     /// The program for typed jobs, looked for in PATH; it gets the kind as its argument and the body on stdin.
     public var program: String?
-    /// Ends when nothing is ready, running or retrying.
+    /// Ends when nothing is ready, running or retrying; what waits in a paused queue is none of it.
     public var untilEmpty = false
     /// Claims in all.
     public var maxJobs: Int?
