@@ -59,14 +59,16 @@ public final class Store {
     public var checkpointPages: Int32 = 256 { didSet { nextCheckpoint = checkpointPages } }
     var nextCheckpoint: Int32 = 256
 
-    private init(_ files: StoreFiles, _ connection: Connection, _ gate: Gate?) {
+    private init(
+        _ files: StoreFiles, _ identity: Path.Identity?, _ connection: Connection, _ gate: Gate?
+    ) {
         self.files = files
+        self.identity = identity
         self.connection = connection
         self.gate = gate
         pages = .allocate(capacity: 1)
         pages.initialize(to: 0)
         connection.countPages(into: pages)
-        identity = Path.identity(files.database)
     }
 
     deinit {
@@ -129,12 +131,15 @@ public final class Store {
         }
         try Path.makeDirectory(files.directory)
         try Path.checkPrivate(files.directory, of: files.database)
-        let gate = try Gate(files)
         if mode == .create, Path.size(files.database) ?? 0 == 0 {
+            let gate = try Gate(files)
             try gate.enter()
             defer { gate.leave() }
             if Path.size(files.database) ?? 0 == 0 { try Schema.create(files) }
         }
+        // Before it is opened, and all that is beside it: what is replaced meanwhile is then not taken for its own.
+        guard let identity = Path.identity(files.database) else { throw removed(files.database) }
+        let gate = try Gate(files)
         let connection = try Connection(files.database, .existing)
         if try !Schema.isCurrent(connection) {
             try gate.enter()
@@ -147,7 +152,7 @@ public final class Store {
             try Schema.makeLog(connection)
         }
         connection.keepWAL()
-        return Store(files, connection, gate)
+        return Store(files, identity, connection, gate)
     }
 
     /// A file on a read-only file system has no writer, so it can be read without the shared memory of the WAL.
@@ -155,13 +160,14 @@ public final class Store {
         let isFrozen =
             Path.isOnReadOnlyFileSystem(files.database)
             && (Path.size(files.database + "-wal") ?? 0) == 0
+        let identity = Path.identity(files.database)
         let connection = try Connection(files.database, isFrozen ? .immutable : .existing)
         guard try Schema.isCurrent(connection) else {
             throw .notAStore(
                 path: files.database,
                 why: "was written by an older spool; any writing command brings it up to date")
         }
-        return Store(files, connection, nil)
+        return Store(files, identity, connection, nil)
     }
 
     /// A statement, prepared once per store.
@@ -231,6 +237,7 @@ public final class Store {
     func shared() throws(SpoolError) -> (ledger: SyncLedger, board: Board) {
         if let openedMemory { return openedMemory }
         let memory = try StoreMemory(files)
+        try checkInPlace()  // else it may be that of the file which has the name now
         connection.gatherLog()
         let opened = (ledger: SyncLedger(memory), board: Board(memory))
         openedMemory = opened

@@ -178,9 +178,10 @@ extension Store {
 
     /// - Throws: `notAStore` when the file does not have its name any more.
     public func checkInPlace() throws(SpoolError) {
-        guard isInPlace else {
-            throw .notAStore(
-                path: files.database, why: "was removed or replaced while it was open")
-        }
+        guard isInPlace else { throw Store.removed(files.database) }
+    }
+
+    static func removed(_ path: String) -> SpoolError {
+        .notAStore(path: path, why: "was removed or replaced while it was open")
     }
 }

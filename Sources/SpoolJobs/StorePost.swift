@@ -70,6 +70,8 @@ extension Store {
     func finishBatch() throws(SpoolError) {
         let (ledger, board) = try shared()
         guard board.isUnfinished else { return }
+        // Of a file that was replaced the number of the last one says nothing.
+        try checkInPlace()
         guard let begun = board.begun, try lastBatch() >= begun else {
             board.endUnfinished(.waiting).call()
             return

@@ -49,10 +49,11 @@ enum Schema {
         try Path.syncDirectory(of: files.database)
     }
 
-    /// The log and logs of a database that somebody removed would be taken for the new one's.
+    /// The log, memory and logs of a database that somebody removed would be taken for the new one's.
     private static func clearLeftovers(_ files: StoreFiles) {
         guard Path.entry(files.database) == .missing else { return }
         for suffix in ["-wal", "-shm", "-journal"] { unlink(files.database + suffix) }
+        unlink(files.shared)
         for name in Path.names(in: files.logs) { unlink(files.logs + "/" + name) }
     }
 

@@ -123,6 +123,17 @@ import Testing
         #expect(!StoreMemory.tryLock(try File.side(store.files.shared)), "it has the lock still")
     }
 
+    @Test("D1: a new file in the place of one that was removed has a memory of its own")
+    func memory() throws {
+        let old = try scratch.store()
+        try old.put([.command("old")], now: noon)
+        let before = Path.identity(old.files.shared)
+        for end in ["", "-wal", "-shm"] { Path.remove(scratch.path + end) }
+        try scratch.store().put([.command("new")], now: noon)
+        // The old one is held open: its number is not given again.
+        #expect(before != nil && Path.identity(old.files.shared) != before)
+    }
+
     @Test("D1: a put into a copy without a write-ahead log gives it one")
     func copied() throws {
         try scratch.store().put([.command("x")], now: noon)
