@@ -27,15 +27,18 @@ import Testing
 
     var journal: String { scratch.directory + "/journal" }
 
-    /// Jobs that say when they start and when they end.
-    func putJobs(_ count: Int, seconds: String) throws {
+    /// Shell text of a job that says when it starts and when it ends.
+    func line(seconds: String) -> String {
         // The end is written by a grandchild: killing the command alone would leave it to overlap with the next run.
-        let line = """
-            echo s $SPOOL_JOB_ID $SPOOL_ATTEMPT >> '\(journal)'
-            sh -c 'sleep \(seconds); echo e $SPOOL_JOB_ID $SPOOL_ATTEMPT >> \(journal)'
-            true
-            """
-        let words = ["sh", "-c", line].map { Array($0.utf8) }
+        """
+        echo s $SPOOL_JOB_ID $SPOOL_ATTEMPT >> '\(journal)'
+        sh -c 'sleep \(seconds); echo e $SPOOL_JOB_ID $SPOOL_ATTEMPT >> \(journal)'
+        true
+        """
+    }
+
+    func putJobs(_ count: Int, seconds: String) throws {
+        let words = ["sh", "-c", line(seconds: seconds)].map { Array($0.utf8) }
         let store = try Store.open(scratch.path, .create)
         try store.put((0..<count).map { _ in NewJob(.command(words)) }, now: .now())
     }
