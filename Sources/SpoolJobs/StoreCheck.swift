@@ -4,9 +4,15 @@
 public import SpoolThreads
 
 extension Store {
-    /// Looks at everything and changes nothing. Takes time in proportion to the file.
+    /// Looks at everything, as it stands at one moment, and changes nothing. Takes time in proportion to the file.
     /// - Returns: One sentence for each problem; empty when the store is sound.
     public func check() throws(SpoolError) -> [String] {
+        var problems: [String] = []
+        try looking { () throws(SpoolError) in problems = try problemsNow() }
+        return problems
+    }
+
+    private func problemsNow() throws(SpoolError) -> [String] {
         var problems = try texts("PRAGMA integrity_check").filter { $0 != "ok" }
         problems += try texts("SELECT DISTINCT \"table\" FROM pragma_foreign_key_check").map {
             "the table \($0) points to rows that do not exist"

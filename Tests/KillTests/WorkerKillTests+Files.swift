@@ -161,7 +161,8 @@ private final class Home {
         let statuses = try puts.map { try $0.program.wait() }
         let places = try files.map { path in
             let store = try Store.open(path, .existing)
-            #expect(try store.check() == [], "\(path), \(story)")
+            let problems = try store.check()
+            #expect(problems == [], "\(path), \(story)")
             return try store.jobs(JobFilter(limit: 1000)).compactMap(\.name)
         }
         for (put, status) in zip(puts, statuses) {

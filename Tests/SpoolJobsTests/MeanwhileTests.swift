@@ -123,6 +123,23 @@ import Testing
         #expect(!StoreMemory.tryLock(try File.side(store.files.shared)), "it has the lock still")
     }
 
+    @Test("J5: a check of a file that others put into sees it at one moment")
+    func check() throws {
+        let store = try scratch.store()
+        try store.put([.command("first")], now: noon)
+        let isOver = Event()
+        let putter = Thread { [scratch] in
+            guard let other = try? scratch.store() else { return }
+            while !isOver.isSet { _ = try? other.put([.command("more")], now: noon) }
+        }
+        try putter.start()
+        defer { isOver.set() }
+        for _ in 0..<100 { #expect(try store.check() == []) }
+        isOver.set()
+        try putter.join()
+        #expect(try store.counts(queue: nil).ready > 1)
+    }
+
     @Test("D1: a new file in the place of one that was removed has a memory of its own")
     func memory() throws {
         let old = try scratch.store()
