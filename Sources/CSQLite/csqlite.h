@@ -7,9 +7,9 @@ static inline int spool_sqlite_no_memory_statistics(void) {
     return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
-/// Closing the last connection must not checkpoint: a put would pay for everybody's pages.
-static inline int spool_sqlite_no_checkpoint_on_close(sqlite3 *db) {
-    return sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)0);
+/// Whether closing the last connection of a file makes a checkpoint.
+static inline int spool_sqlite_checkpoint_on_close(sqlite3 *db, int is_wanted) {
+    return sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted, (int *)0);
 }
 
 /// The bytes are read before the call returns (SQLITE_TRANSIENT is a cast of -1, which Swift cannot spell).

@@ -7,7 +7,7 @@
 //
 // Invariants: nothing is held outside COMMIT. When SQLite hears that the last page of a commit was written, it was:
 // only after that can others see it. What else happens to the file finds all written that came before, and ends the
-// holding; so does a write that is neither a frame's header nor the page behind it.
+// holding unless it is a sync; so does a write that is neither a frame's header nor the page behind it.
 //
 // The disk can begin at once with what is to be synced soon: until the sync is asked for, the locks are given back and
 // the doorbell is rung. See sync_file_range(2), which promises nothing, and forgets no error.
@@ -48,6 +48,8 @@ final class GatheredLog {
     private var size: sqlite3_int64 = 0
     /// Of zeros, when a commit comes to its end; none once they did not fit.
     private var growth: sqlite3_int64 = 256 << 10
+    /// Who makes one commit does it for nobody else.
+    private var isFirst = true
 
     private static let room = 64 << 10
     private static let logHeader = 32
@@ -130,7 +132,8 @@ final class GatheredLog {
             return GatheredLog.passing(file) { $0.pointee.xTruncate(file, size) }
         }
         ours.xSync = { file, flags in
-            GatheredLog.passing(file) { $0.pointee.xSync(file, flags) }
+            // A log that begins anew has its header synced before its first frame comes.
+            GatheredLog.passing(file, holdsOn: true) { $0.pointee.xSync(file, flags) }
         }
         ours.xFileSize = { file, size in
             GatheredLog.passing(file) { $0.pointee.xFileSize(file, size) }
@@ -144,12 +147,12 @@ final class GatheredLog {
         return inner.pointee.xClose(file)
     }
 
-    /// Does something else to the file: after what is held, and nothing is held after it.
+    /// Does something else to the file: after what is held, and nothing is held after it unless `holdsOn` says so.
     private static func passing(
-        _ file: File, _ body: (UnsafePointer<sqlite3_io_methods>) -> Int32
+        _ file: File, holdsOn: Bool = false, _ body: (UnsafePointer<sqlite3_io_methods>) -> Int32
     ) -> Int32 {
         guard let log = of(file) else { return SQLITE_MISUSE }
-        log.isHolding = false
+        if !holdsOn { log.isHolding = false }
         let status = log.pass()
         return status == SQLITE_OK ? body(log.inner) : status
     }
@@ -182,7 +185,8 @@ final class GatheredLog {
             return status
         }
         let end = from + Int64(size)
-        growAhead(from: end)
+        if !isFirst { growAhead(from: end) }
+        isFirst = false
         if isUrgent { startWriting() }
         return SQLITE_OK
     }

@@ -52,10 +52,11 @@ final class Connection {
         sqlite3_close_v2(handle)
     }
 
-    /// Auto-checkpoints race with commits of other connections (the WAL-reset bug, up to SQLite 3.51.2): never here.
+    /// Auto-checkpoints race with commits of other connections (the WAL-reset bug, up to SQLite 3.51.2): never here. At
+    /// its close a connection makes one if ``copyLogAtClose()`` says so.
     private func settle() throws(SpoolError) {
         sqlite3_wal_autocheckpoint(handle, 0)
-        _ = spool_sqlite_no_checkpoint_on_close(handle)
+        _ = spool_sqlite_checkpoint_on_close(handle, 0)
         sqlite3_busy_handler(handle, { _, tries in Connection.waitForGuest(tries) }, nil)
         try execute(
             "PRAGMA synchronous=EXTRA; PRAGMA secure_delete=OFF; PRAGMA temp_store=MEMORY;"
@@ -131,11 +132,15 @@ final class Connection {
     /// False inside BEGIN ... COMMIT.
     var isAutocommit: Bool { sqlite3_get_autocommit(handle) != 0 }
 
-    /// Keeps the WAL's length: overwriting commits twice as fast as appending.
+    /// Keeps the WAL, empty after the last close: a new one would have to be synced with its directory.
     func keepWAL() {
         var on: Int32 = 1
         sqlite3_file_control(handle, "main", SQLITE_FCNTL_PERSIST_WAL, &on)
     }
+
+    /// If nobody else has the file open when this connection is closed, SQLite copies the log into the database then,
+    /// and empties it. It keeps everybody out meanwhile, so that no commit can race with it.
+    func copyLogAtClose() { _ = spool_sqlite_checkpoint_on_close(handle, 1) }
 
     /// Copies what can be copied of the WAL into the database. The caller holds the write lock on another connection.
     func checkpointPassive() throws(SpoolError) -> (log: Int, copied: Int) {

@@ -27,8 +27,11 @@ public final class Store {
     public let files: StoreFiles
     let connection: Connection
     let gate: Gate?
-    private var openedMemory: (ledger: SyncLedger, board: Board)?
+    private(set) var openedMemory: (ledger: SyncLedger, board: Board)?
     private let process = getpid()
+    var isOurs: Bool { process == getpid() }
+    /// Not if it is to end as a process that is killed.
+    var completesAtClose = true
     let identity: Path.Identity?
     let pages: UnsafeMutablePointer<Int32>
     var checkpointer: Connection?
@@ -73,6 +76,7 @@ public final class Store {
 
     deinit {
         statements = StatementTable()  // before the connection is closed
+        completeAtClose()
         pages.deallocate()
     }
 
@@ -242,10 +246,6 @@ public final class Store {
         let opened = (ledger: SyncLedger(memory), board: Board(memory))
         openedMemory = opened
         return opened
-    }
-
-    func checkProcess() {
-        precondition(process == getpid(), "a store does not cross a fork: open it in the child")
     }
 
     /// As ``write(_:_:_:)``, not inside another one. What is to be synced afterwards is left to the caller, who may do

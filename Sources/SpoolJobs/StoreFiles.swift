@@ -167,6 +167,10 @@ extension Store {
     /// SIGALRM, and does not hold on a thread that blocks it.
     public static func boundGate(_ longest: Duration) { spool_bound_locks(longest.nanoseconds) }
 
+    func checkProcess() {
+        precondition(isOurs, "a store does not cross a fork: open it in the child")
+    }
+
     /// Whether the file that is open still has its name. What is put into one that was removed or replaced nobody sees.
     public var isInPlace: Bool {
         guard let now = Path.identity(files.database) else {

@@ -98,6 +98,16 @@ extension Store {
         }
     }
 
+    /// Whoever is the last one that has the file open leaves nothing in the log: the database can be copied or moved
+    /// without it. Who has written nothing does not know how the log is.
+    func completeAtClose() {
+        checkpointer = nil
+        guard isOurs, completesAtClose, let ledger = openedMemory?.ledger, let log = connection.log,
+            !ledger.isDoubtful, ledger.syncAll(log)
+        else { return }
+        connection.copyLogAtClose()
+    }
+
     /// Once all of the log was copied, the next write begins it anew. Whoever opens the store while
     /// nobody else has reads the log up to its end: a write now keeps that short.
     func restartLog() throws(SpoolError) {

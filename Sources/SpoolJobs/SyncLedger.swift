@@ -113,6 +113,9 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
         }
     }
 
+    /// Returns when all that is committed is on disk, claims too. False: the disk failed.
+    func syncAll(_ log: LogFile) -> Bool { sync(upTo: value(.committed), log) }
+
     private func sync(_ log: LogFile) -> Bool {
         guard !isBroken else { return false }
         let last = value(.committed)

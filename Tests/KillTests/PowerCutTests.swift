@@ -7,12 +7,15 @@ import Testing
 @Suite("A power cut", .timeLimit(.minutes(30))) struct PowerCutTests {
     let seed = Rounds.seed
 
-    func cut(_ more: String..., seed: UInt64? = nil) throws -> (status: Int32, said: String) {
+    /// A mutant need not fall at once.
+    func cut(
+        _ more: String..., rounds: Int = 30, seed: UInt64? = nil
+    ) throws -> (status: Int32, said: String) {
         let seed = seed ?? self.seed
         let scratch = try Scratch(inMemory: true)
         let rig = try Program(
             "PowerCutRig",
-            [scratch.directory, String(Rounds.count(30)), "1", String(seed)] + more,
+            [scratch.directory, String(Rounds.count(rounds)), "1", String(seed)] + more,
             in: scratch.directory)
         return (try rig.wait(minutes: 20), rig.printed)
     }
@@ -48,13 +51,13 @@ import Testing
 
     @Test("P: the rig notices when it is not written down that a sync was running")
     func rigBitesSilence() throws {
-        let (status, said) = try cut("silent", seed: 1)
+        let (status, said) = try cut("silent", rounds: 100, seed: 1)
         #expect(status == 1, "\(said)")
     }
 
     @Test("P: the rig notices when it is forgotten that a sync has failed")
     func rigBitesForgetting() throws {
-        let (status, said) = try cut("careless", seed: 1)
+        let (status, said) = try cut("careless", rounds: 100, seed: 1)
         #expect(status == 1, "\(said)")
     }
 

@@ -101,6 +101,8 @@ private struct Work {
 
     /// Other processes go on. What the dead had claimed stays so.
     private init(after dead: Work) throws {
+        dead.store.completesAtClose = false
+        dead.other.die()
         try self.init(dead.store.files.database, dead.way)
         (puts, done) = (dead.puts + 1, dead.done)
         acknowledge(nil)
@@ -138,6 +140,8 @@ private struct Poster {
         _ = gate.leave()
         board = try store.shared().board
     }
+
+    func die() { store.completesAtClose = false }
 
     func post(_ job: NewJob) throws {
         guard board.post([job], now: PowerCutRig.noon) else { throw SpoolError.usage("no seat") }

@@ -69,6 +69,30 @@ import Testing
         return try #require(found[.size] as? Int)
     }
 
+    @Test("D3: is copied into the database and emptied by the last one that closes the file")
+    func lastClose() throws {
+        var (first, second): (Store?, Store?) = (try scratch.store(), try scratch.store())
+        try first?.put([.command("one")], now: noon)
+        try second?.put([.command("two")], now: noon)
+        first = nil
+        #expect(try length() > 0, "the other one has it open")
+        second = nil
+        #expect(try length() == 0)
+        let copy = scratch.directory + "/copy.db"
+        try FileManager.default.copyItem(atPath: scratch.path, toPath: copy)
+        #expect(try Store.open(copy, .readOnly).counts(queue: nil).ready == 2)
+    }
+
+    @Test("D3: stays as it is at the last close when a sync of it has failed")
+    func lastCloseOfBroken() throws {
+        var store: Store? = try scratch.store()
+        try store?.put([.command("one")], now: noon)
+        try store?.shared().ledger.fail()
+        store = nil
+        #expect(try length() > 0)
+        #expect(try scratch.store().counts(queue: nil).ready == 1)
+    }
+
     @Test("D3: grows for many commits at once, and again after another program has cut it off")
     func growth() throws {
         let store = try scratch.store()
