@@ -99,13 +99,20 @@ extension Store {
     }
 
     /// Whoever is the last one that has the file open leaves nothing in the log: the database can be copied or moved
-    /// without it. Who has written nothing does not know how the log is.
+    /// without it.
     func completeAtClose() {
         checkpointer = nil
-        guard isOurs, completesAtClose, let ledger = openedMemory?.ledger, let log = connection.log,
+        guard isOurs, completesAtClose, gate != nil, Path.size(files.database + "-wal") ?? 0 > 0,
+            let ledger = openedMemory?.ledger ?? unwaitedLedger(), let log = connection.log,
             !ledger.isDoubtful, ledger.syncAll(log)
         else { return }
         connection.copyLogAtClose()
+    }
+
+    /// For who has only looked. Nil when somebody syncs: that one has the file open, too.
+    private func unwaitedLedger() -> SyncLedger? {
+        guard isInPlace, let memory = try? StoreMemory(files, waits: false) else { return nil }
+        return SyncLedger(memory)
     }
 
     /// Once all of the log was copied, the next write begins it anew. Whoever opens the store while

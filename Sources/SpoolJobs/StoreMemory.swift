@@ -28,10 +28,15 @@ final class StoreMemory: @unchecked Sendable {  // what init has set; atomic wor
         static let size = seats + Board.seats * Board.seatSize
     }
 
+    /// - Parameter waits: For who has the lock. If not, `locked` is thrown at once.
     /// - Throws: as ``File/side(_:)`` and ``File/lock(_:)``; `diskFull`, `inputOutput`, `system`.
-    init(_ files: StoreFiles) throws(SpoolError) {
+    init(_ files: StoreFiles, waits: Bool = true) throws(SpoolError) {
         let file = try File.lockable(files.shared)
-        try file.lock(files.database)
+        if waits {
+            try file.lock(files.database)
+        } else if !StoreMemory.tryLock(file) {
+            throw .locked(path: files.database)
+        }
         defer { file.unlock() }
         let boot = StoreMemory.bootID()
         base = try StoreMemory.map(file.descriptor, files.shared, isShared: boot != nil)

@@ -83,6 +83,18 @@ import Testing
         #expect(try Store.open(copy, .readOnly).counts(queue: nil).ready == 2)
     }
 
+    @Test("D3: so it is when the last one has only looked")
+    func lastLook() throws {
+        var (writer, reader): (Store?, Store?) = (try scratch.store(), try scratch.store(.existing))
+        try writer?.put([.command("one")], now: noon)
+        #expect(try reader?.counts(queue: nil).ready == 1)
+        writer = nil
+        #expect(try length() > 0, "the other one has it open")
+        reader = nil
+        #expect(try length() == 0)
+        #expect(try scratch.store().counts(queue: nil).ready == 1)
+    }
+
     @Test("D3: stays as it is at the last close when a sync of it has failed")
     func lastCloseOfBroken() throws {
         var store: Store? = try scratch.store()
