@@ -48,6 +48,8 @@ final class GatheredLog {
     private var size: sqlite3_int64 = 0
     /// Of zeros, when a commit comes to its end; none once they did not fit.
     private var growth: sqlite3_int64 = 256 << 10
+    /// Runs a sync that SQLite makes as it closes the file: nobody hears of its failure.
+    var aroundSync: ((() -> Int32) -> Int32)?
     /// Who makes one commit does it for nobody else.
     private var isFirst = true
 
@@ -133,7 +135,10 @@ final class GatheredLog {
         }
         ours.xSync = { file, flags in
             // A log that begins anew has its header synced before its first frame comes.
-            GatheredLog.passing(file, holdsOn: true) { $0.pointee.xSync(file, flags) }
+            GatheredLog.passing(file, holdsOn: true) { inner in
+                let sync = { inner.pointee.xSync(file, flags) }
+                return GatheredLog.of(file)?.aroundSync?(sync) ?? sync()
+            }
         }
         ours.xFileSize = { file, size in
             GatheredLog.passing(file) { $0.pointee.xFileSize(file, size) }

@@ -140,7 +140,13 @@ final class Connection {
 
     /// If nobody else has the file open when this connection is closed, SQLite copies the log into the database then,
     /// and empties it. It keeps everybody out meanwhile, so that no commit can race with it.
-    func copyLogAtClose() { _ = spool_sqlite_checkpoint_on_close(handle, 1) }
+    /// - Parameter sync: Runs a sync of the log. Nobody else has the file open then.
+    func copyLogAtClose(_ sync: @escaping (() -> Int32) -> Int32) {
+        gatherLog()
+        guard let gathered else { return }
+        gathered.aroundSync = sync
+        _ = spool_sqlite_checkpoint_on_close(handle, 1)
+    }
 
     /// Copies what can be copied of the WAL into the database. The caller holds the write lock on another connection.
     func checkpointPassive() throws(SpoolError) -> (log: Int, copied: Int) {

@@ -106,7 +106,7 @@ extension Store {
             let ledger = openedMemory?.ledger ?? unwaitedLedger(), let log = connection.log,
             !ledger.isDoubtful, ledger.syncAll(log)
         else { return }
-        connection.copyLogAtClose()
+        connection.copyLogAtClose(ledger.closing)
     }
 
     /// For who has only looked. Nil when somebody syncs: that one has the file open, too.

@@ -137,6 +137,15 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
         }
     }
 
+    /// Runs a sync of the log, which tells by 0 that it was one, where nobody else has the file open.
+    func closing(_ sync: () -> Int32) -> Int32 {
+        begin(.gated)
+        defer { end(.gated) }
+        let status = sync()
+        if status != 0 { fail() }
+        return status
+    }
+
     /// Counts a commit that SQLite has synced. The caller holds the gate, and is ``alone(_:)``.
     func commitSynced() -> UInt64 {
         let number = commit()

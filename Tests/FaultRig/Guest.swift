@@ -16,7 +16,7 @@ final class Guest {
             throw SpoolError.usage("a guest cannot open \(path)")
         }
         handle = opened
-        _ = spool_sqlite_no_checkpoint_on_close(handle)
+        _ = spool_sqlite_checkpoint_on_close(handle, 0)
         if !checkpoints { sqlite3_wal_autocheckpoint(handle, 0) }
     }
 

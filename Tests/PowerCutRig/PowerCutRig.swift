@@ -32,9 +32,14 @@ struct PowerCutRig {
         _ = try Store.open(path, .create).put([job(0)], now: noon)
         guard fault_disk_begin(path) == 0 else { throw SpoolError.usage("no disk to break") }
         if way == .forget { fault_disk_forget_log_syncs() }
-        var work = try Work(path, way)
+        var work: Work? = try Work(path, way, puts: 2, done: 0)
         for round in 0..<rounds {
-            try work.round(round, luck: seed &+ UInt64(round) &* 2_654_435_761)
+            let luck = seed &+ UInt64(round) &* 2_654_435_761
+            guard let told = try work?.round(round, luck: luck) else { continue }
+            if round % 2 == 0 { way.failSync(after: Int32(luck % 3)) }
+            work = nil
+            fault_disk_heal()
+            work = try Work(path, way, puts: told.puts + 1, done: told.done)
         }
         fault_disk_end()
         let verdict = Verdicts(words[1] + "/cut.db")
@@ -63,22 +68,28 @@ struct PowerCutRig {
 /// Rounds of a put and of "finish k, take n", each acknowledged when it returns, with frequent checkpoints; in some of
 /// them the transaction takes along a put of somebody else, that of a claim too, which nobody syncs.
 private struct Work {
-    private var store: Store
-    private var other: Poster
-    private var owner: Int64
+    private let store: Store
+    private let other: Poster
+    private let owner: Int64
     private let way: Way
     private var outcomes: [Outcome] = []
-    private var (puts, done) = (Int64(2), Int64(0))
+    private var (puts, done): (Int64, Int64)
 
-    init(_ path: String, _ way: Way) throws {
+    /// - Parameters:
+    ///   - puts: The last job that was acknowledged, or is when this returns.
+    ///   - done: So many ends were. What others had claimed stays so.
+    init(_ path: String, _ way: Way, puts: Int64, done: Int64) throws {
+        (self.puts, self.done) = (puts, done)
         store = try Store.open(path, .existing)
         store.checkpointPages = 24
         owner = try store.register(name: "rig", consumers: 1, queues: "", now: PowerCutRig.noon)
         other = try Poster(path, beside: store)
         self.way = way
+        acknowledge(nil)
     }
 
-    mutating func round(_ number: Int, luck: UInt64) throws {
+    /// - Returns: What was acknowledged, when other processes are to go on: all have closed the file, or were killed.
+    mutating func round(_ number: Int, luck: UInt64) throws -> (puts: Int64, done: Int64)? {
         if number % 2 == 1 { way.failSync(after: Int32(luck % 4)) }
         if number % 3 == 1 { try other.post(PowerCutRig.job(20)) }
         let jobs = [PowerCutRig.job(Int(luck % 3000)), PowerCutRig.job(10)]
@@ -96,16 +107,10 @@ private struct Work {
             outcomes = claimed.map(ended)
         }
         try store.tidyLog()
-        if way.healDisk(store.files.database, luck) { self = try Work(after: self) }
-    }
-
-    /// Other processes go on. What the dead had claimed stays so.
-    private init(after dead: Work) throws {
-        dead.store.completesAtClose = false
-        dead.other.die()
-        try self.init(dead.store.files.database, dead.way)
-        (puts, done) = (dead.puts + 1, dead.done)
-        acknowledge(nil)
+        let areKilled = way.healDisk(store.files.database, luck)
+        store.completesAtClose = !areKilled
+        other.completesAtClose(!areKilled)
+        return areKilled || number % 7 == 6 ? (puts, done) : nil
     }
 
     private mutating func acknowledge(_ put: Int64?) {
@@ -141,7 +146,7 @@ private struct Poster {
         board = try store.shared().board
     }
 
-    func die() { store.completesAtClose = false }
+    func completesAtClose(_ completes: Bool) { store.completesAtClose = completes }
 
     func post(_ job: NewJob) throws {
         guard board.post([job], now: PowerCutRig.noon) else { throw SpoolError.usage("no seat") }
