@@ -6,7 +6,7 @@ import Testing
 
 @testable import SpoolJobs
 
-@Suite("Meanwhile", .timeLimit(.minutes(2))) struct MeanwhileTests {
+@Suite("Meanwhile", .timeLimit(.minutes(10))) struct MeanwhileTests {
     let scratch = Scratch()
 
     @Test(
