@@ -8,16 +8,6 @@
 private import Glibc
 public import SpoolThreads
 
-/// How a store is opened.
-public enum OpenMode: Sendable {
-    /// Made if it is missing: what `put`, `work` and `init` do.
-    case create
-    /// Must be there: what every other command does.
-    case existing
-    /// Must be there, and is only looked at.
-    case readOnly
-}
-
 /// A store of jobs in a SQLite file.
 ///
 /// Not for two threads at once, and not across a fork: open one per thread or process. Any number may be open on one
@@ -35,6 +25,9 @@ public final class Store {
     let identity: Path.Identity?
     let pages: UnsafeMutablePointer<Int32>
     var checkpointer: Connection?
+    /// How many commits there were when ``tidyLog()`` looked last, and when it copied the log.
+    /// How many commits there were when ``tidyLog()`` was called last, and when it copied the log last.
+    var atRest: (seen: UInt64, copied: UInt64) = (0, 0)
     /// What a store does to the world besides its file; a simulation has a world of its own.
     package struct Surroundings {
         /// Tells the processes that wait. Nil: through the doorbells beside the file.

@@ -13,6 +13,16 @@ private import CSpool
 private import Glibc
 public import SpoolThreads
 
+/// How a store is opened.
+public enum OpenMode: Sendable {
+    /// Made if it is missing: what `put`, `work` and `init` do.
+    case create
+    /// Must be there: what every other command does.
+    case existing
+    /// Must be there, and is only looked at.
+    case readOnly
+}
+
 /// Where the files of a store are.
 public struct StoreFiles: Hashable, Sendable {
     /// The database itself, without symbolic links: all processes must agree on the files beside it.

@@ -72,16 +72,22 @@ extension Store {
         return Lives.isAnybodyAlive(livesProbe)
     }
 
-    /// For owners, in a moment in which nothing is to be done: copies the log into the database.
+    /// For owners, now and then while nothing is to be done: copies the log into the database if it is long, and a
+    /// short one once nobody has committed since the call before. So a file at rest is nearly complete in itself,
+    /// should somebody copy it though it is open.
     public func tidyLog() throws(SpoolError) {
-        guard pages.pointee > nextCheckpoint, let gate else { return }
-        _ = try shared()
+        guard let gate else { return }
+        let commits = try shared().ledger.commits
+        defer { atRest.seen = commits }
+        let isLong = pages.pointee > nextCheckpoint
+        guard isLong || (commits == atRest.seen && commits != atRest.copied) else { return }
         try gate.enter()
         isWriting = true
         defer {
             isWriting = false
             gate.leave()
         }
+        atRest.copied = commits
         tidy()
     }
 

@@ -79,6 +79,9 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
 
     // MARK: - Commits, and syncs
 
+    /// How many there were, of all processes.
+    var commits: UInt64 { value(.committed) }
+
     /// Counts a commit. The caller holds the gate.
     /// - Returns: Its number, for ``sync(upTo:_:)``.
     func commit() -> UInt64 {

@@ -107,6 +107,7 @@ private struct Work {
             outcomes = claimed.map(ended)
         }
         try store.tidyLog()
+        if number % 5 == 4 { try store.tidyLog() }  // a short one, at rest
         let areKilled = way.healDisk(store.files.database, luck)
         store.completesAtClose = !areKilled
         other.completesAtClose(!areKilled)

@@ -95,6 +95,30 @@ import Testing
         #expect(try scratch.store().counts(queue: nil).ready == 1)
     }
 
+    @Test("D3: is copied into the database at rest, though the file is open, and nobody minds")
+    func atRest() throws {
+        let (store, other) = (try scratch.store(), try scratch.store())
+        func copied() throws -> String {
+            // As cp(1) does: without the log.
+            let copy = scratch.path + "-copy"
+            try? FileManager.default.removeItem(atPath: copy)
+            try FileManager.default.copyItem(atPath: scratch.path, toPath: copy)
+            return try scratch.shell("SELECT count(*) FROM job", in: copy)
+        }
+        for jobs in 1...3 {
+            try other.put([.command("true")], now: noon)
+            try store.tidyLog()
+            #expect(try copied() == "\(jobs - 1)", "it was put just now")
+            try store.tidyLog()
+            #expect(try copied() == "\(jobs)")
+        }
+        let restarts = "SELECT log_restarts FROM spool"
+        let before = try scratch.shell(restarts)
+        try store.tidyLog()
+        #expect(try scratch.shell(restarts) == before, "nothing has happened")
+        #expect(try total() == ["[]", "3|", "ok"])
+    }
+
     @Test("D3: stays as it is at the last close when a sync of it has failed")
     func lastCloseOfBroken() throws {
         var store: Store? = try scratch.store()

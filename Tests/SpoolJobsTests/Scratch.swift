@@ -22,10 +22,10 @@ final class Scratch: Sendable {
 
     /// What the sqlite3 shell prints: a foreign program on the same file.
     @discardableResult
-    func shell(_ sql: String) throws -> String {
+    func shell(_ sql: String, in file: String? = nil) throws -> String {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/sqlite3")
-        process.arguments = [path, "PRAGMA wal_autocheckpoint=0", sql]
+        process.arguments = [file ?? path, "PRAGMA wal_autocheckpoint=0", sql]
         let pipe = Pipe()
         process.standardOutput = pipe
         process.standardError = pipe
