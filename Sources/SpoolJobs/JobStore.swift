@@ -13,7 +13,10 @@ public final class JobStore: Sendable {
 
     private final class Shared: @unchecked Sendable {  // touched with the lock held only
         let lock = Lock()
+        /// Whose registration was committed.
         var owner: Int64?
+        /// Who was registered in a transaction, perhaps one that is open still.
+        var registered: Int64?
         var arrived: Watch?
         var settled: Watch?
     }
@@ -36,28 +39,37 @@ public final class JobStore: Sendable {
     /// The owner of this process's claims. It lives as long as the process: its jobs come back when the process dies.
     func owner() throws(SpoolError) -> Int64 {
         if let known = knownOwner { return known }
-        return remember(try commits.perform(JobStore.register))
+        return remember(
+            try commits.perform { [shared] store throws(SpoolError) in
+                try JobStore.register(store, shared)
+            })
     }
 
     /// As ``owner()`` for tasks.
     func ownerForTasks() async throws(SpoolError) -> Int64 {
         if let known = knownOwner { return known }
         return remember(
-            try await commits.perform { store throws(SpoolError) in try JobStore.register(store) })
+            try await commits.perform { [shared] store throws(SpoolError) in
+                try JobStore.register(store, shared)
+            })
     }
 
-    private static func register(_ store: Store) throws(SpoolError) -> Int64 {
-        try store.recover(now: .now())
-        return try store.register(name: processName(), consumers: 1, queues: "", now: .now())
-    }
-
-    /// Of two threads that registered at once the first counts; the other's owner holds nothing, ever.
-    private func remember(_ made: Int64) -> Int64 {
-        shared.lock.withLock {
-            let owner = shared.owner ?? made
-            shared.owner = owner
-            return owner
+    /// Once, however many come for it at the same time. In a transaction, which may be undone: so the row says whether
+    /// it was.
+    private static func register(_ store: Store, _ shared: Shared) throws(SpoolError) -> Int64 {
+        if let made = shared.lock.withLock({ shared.registered }), try store.isOwner(made) {
+            return made
         }
+        try store.recover(now: .now())
+        let made = try store.register(
+            name: processName(), consumers: 1, queues: "", now: .now())
+        shared.lock.withLock { shared.registered = made }
+        return made
+    }
+
+    private func remember(_ made: Int64) -> Int64 {
+        shared.lock.withLock { shared.owner = made }
+        return made
     }
 
     private var knownOwner: Int64? { shared.lock.withLock { shared.owner } }

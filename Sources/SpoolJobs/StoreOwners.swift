@@ -34,6 +34,14 @@ extension Store {
         }
     }
 
+    /// Whether it was registered, and has not ended.
+    func isOwner(_ owner: Int64) throws(SpoolError) -> Bool {
+        let select = try statement("SELECT 1 FROM owner WHERE id = ?1 AND ended IS NULL")
+        defer { select.reset() }
+        select.bind(1, owner)
+        return try select.step()
+    }
+
     /// The descriptor that keeps this store's owners alive, once one was registered. A process that holds a copy keeps
     /// them alive too: give it to whoever must have ended before their jobs may run elsewhere.
     public var lifeline: Int32? { lives?.held.descriptor }

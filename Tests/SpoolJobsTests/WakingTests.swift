@@ -196,4 +196,23 @@ import Testing
         }
         #expect(try queue.isEmpty())
     }
+
+    @Test(
+        "R9: a process is one worker, however many of its threads and tasks ask for their first job at once"
+    )
+    func oneOwner() async throws {
+        let store = try JobStore(scratch.path)
+        let queue = try JobQueue("work", in: store)
+        let crew = (0..<30).map { _ in Thread { _ = try queue.get() } }
+        let tasks = (0..<300).map { _ in Task { try await queue.get() } }
+        for thread in crew { try thread.start() }
+        let line = try store.watch(.arrived).line(queue: "work", kind: "work")
+        while line.waiting < 330 { await Task.yield() }
+        #expect(try scratch.store(.existing).workers().count == 1)
+        try await queue.put(
+            contentsOf: Array(repeating: NewJob(.kind("work"), body: .none), count: 330))
+        for thread in crew { try await thread.join() }
+        for task in tasks { _ = try await task.value }
+        #expect(try scratch.shell("SELECT count(DISTINCT owner) FROM running") == "1")
+    }
 }

@@ -3,7 +3,7 @@
 //   StoreBenchmark FILE JOBS BATCH [only-put]
 //   StoreBenchmark FILE JOBS THREADS threads
 //   StoreBenchmark FILE JOBS THREADS put|bulk|paced      see Producer.swift
-//   StoreBenchmark FILE JOBS THREADS waiting             see Waiters.swift
+//   StoreBenchmark FILE JOBS THREADS waiting             see Waiters.swift; also waiting-tasks
 //
 // With `threads` that many threads put one job after the other through a JobQueue, and the jobs per second are printed.
 // Else, per batch: puts BATCH jobs of 100 bytes in one transaction; then finishes the batch before and claims the next
@@ -23,8 +23,9 @@ import SpoolThreads
             exit(64)
         }
         if words.count > 4, words[4] == "threads" { return try putFrom(batch, jobs, words[1]) }
-        if words.count > 4, words[4] == "waiting" {
-            return try Waiters(file: words[1], jobs: jobs, threads: batch).run()
+        if words.count > 4, words[4].hasPrefix("waiting") {
+            let areTasks = words[4] == "waiting-tasks"
+            return try Waiters(file: words[1], jobs: jobs, count: batch, areTasks: areTasks).run()
         }
         if words.count > 4, words[4] != "only-put" {
             return try Producer(words[1], jobs: jobs, threads: batch).run(words[4])

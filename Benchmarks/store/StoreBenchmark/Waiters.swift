@@ -1,8 +1,9 @@
-// Waiters.swift - what it costs to have many threads wait for a job of a file.
+// Waiters.swift - what it costs to have many threads or tasks wait for a job of a file.
 //
 //   StoreBenchmark FILE JOBS THREADS waiting
+//   StoreBenchmark FILE JOBS TASKS waiting-tasks
 //
-// So many threads wait in `get`. Prints what the process costs while nothing happens for ten seconds, then, for jobs
+// So many threads or tasks wait in `get`. Prints what the process costs while nothing happens for ten seconds, then, for jobs
 // that are put one at a time, how often its threads went to sleep per job, and the memory of each waiter.
 
 import Glibc
@@ -12,25 +13,18 @@ import SpoolThreads
 struct Waiters {
     let file: String
     let jobs: Int
-    let threads: Int
+    let count: Int
+    let areTasks: Bool
 
     func run() throws {
         let store = try JobStore(file)
         let queue = try JobQueue("work", in: store)
         let before = memory()
         let (arrived, taken) = (Semaphore(0), Semaphore(0))
-        for _ in 0..<threads {
-            try Thread(daemon: true, stackSize: 64 << 10) {
-                arrived.release()
-                while true {
-                    try queue.taskDone(queue.get())
-                    taken.release()
-                }
-            }.start()
-        }
-        for _ in 0..<threads { arrived.acquire() }
+        for _ in 0..<count { try start(queue, arrived, taken) }
+        for _ in 0..<count { arrived.acquire() }
         sleep(3)
-        let each = (memory() - before) / threads
+        let each = (memory() - before) / count
         let idle = usage()
         sleep(10)
         let used = usage().microseconds - idle.microseconds
@@ -40,8 +34,30 @@ struct Waiters {
             taken.acquire()
         }
         let slept = usage().switches - begin.switches
-        print("\(threads) waiting: \(Double(used) / 100_000) % of a core, \(each) bytes each;")
+        print("\(count) waiting: \(Double(used) / 100_000) % of a core, \(each) bytes each;")
         print("\(Double(slept) / Double(jobs)) sleeps of all threads per job that was put")
+    }
+
+    private func start(
+        _ queue: JobQueue, _ arrived: SpoolThreads.Semaphore, _ taken: SpoolThreads.Semaphore
+    ) throws {
+        if areTasks {
+            Task {
+                arrived.release()
+                while true {
+                    try await queue.taskDone(queue.get())
+                    taken.release()
+                }
+            }
+            return
+        }
+        try Thread(daemon: true, stackSize: 64 << 10) {
+            arrived.release()
+            while true {
+                try queue.taskDone(queue.get())
+                taken.release()
+            }
+        }.start()
     }
 
     private func usage() -> (microseconds: Int, switches: Int) {
