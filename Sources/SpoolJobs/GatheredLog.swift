@@ -43,6 +43,9 @@ final class GatheredLog {
     /// The last page of the COMMIT that ran last was written, or what was written is not known: had it failed, a
     /// recovery of the log could find it all the same.
     private(set) var mayStand = false
+    /// The COMMIT that ran last wrote its last page and synced it: one that changed nothing does neither.
+    private(set) var hasSynced = false
+    private var isWhole = false
 
     /// Bytes that the file is known to have.
     private var size: sqlite3_int64 = 0
@@ -95,6 +98,7 @@ final class GatheredLog {
         isUrgent: Bool, _ commit: () throws(SpoolError) -> Void
     ) throws(SpoolError) {
         (isHolding, awaitsPage, isLast, mayStand) = (true, false, false, false)
+        (isWhole, hasSynced) = (false, false)
         self.isUrgent = isUrgent
         do throws(SpoolError) {
             try commit()
@@ -135,9 +139,12 @@ final class GatheredLog {
         }
         ours.xSync = { file, flags in
             // A log that begins anew has its header synced before its first frame comes.
-            GatheredLog.passing(file, holdsOn: true) { inner in
+            let log = GatheredLog.of(file)
+            return GatheredLog.passing(file, holdsOn: true) { inner in
                 let sync = { inner.pointee.xSync(file, flags) }
-                return GatheredLog.of(file)?.aroundSync?(sync) ?? sync()
+                let status = log?.aroundSync?(sync) ?? sync()
+                if status == SQLITE_OK { log?.noteSync() }
+                return status
             }
         }
         ours.xFileSize = { file, size in
@@ -166,9 +173,11 @@ final class GatheredLog {
         let isEnd = isLast && awaitsPage && bytes.count != GatheredLog.frameHeader
         if !isExpected(bytes, offset) { (isHolding, mayStand) = (false, true) }
         let status = isHolding ? hold(bytes, offset, isEnd: isEnd) : passOn(bytes, offset)
-        if isEnd, status == SQLITE_OK { mayStand = true }
+        if isEnd, status == SQLITE_OK { (mayStand, isWhole) = (true, true) }
         return status
     }
+
+    private func noteSync() { hasSynced = isWhole }
 
     private func hold(
         _ bytes: UnsafeRawBufferPointer, _ offset: sqlite3_int64, isEnd: Bool

@@ -120,6 +120,9 @@ final class Connection {
     /// Whether a COMMIT that failed may stand in the log, whole. See ``GatheredLog/mayStand``.
     var failedCommitMayStand: Bool { gathered?.mayStand ?? true }
 
+    /// Whether the COMMIT that ran last has synced what it wrote. See ``GatheredLog/hasSynced``.
+    var commitHasSynced: Bool { gathered?.hasSynced ?? false }
+
     /// Runs COMMIT.
     /// - Parameter isUrgent: It will be synced as soon as it has returned.
     func committing(

@@ -351,7 +351,8 @@ public final class Store {
         try syncing { () throws(SpoolError) in
             guard !ledger.isBroken else { throw SyncLedger.failure(files.database, doing) }
             try runCommit(doing)
-            number = ledger.commitSynced()
+            // One that changed nothing has synced nothing, neither what others have committed.
+            number = connection.commitHasSynced ? ledger.commitSynced() : ledger.commit()
         }
         return number
     }

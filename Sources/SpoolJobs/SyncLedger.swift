@@ -88,14 +88,17 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
         at(.committed).pointee.add(1, ordering: .sequentiallyConsistent).newValue
     }
 
+    /// Whether it is known of the commit of that number, and so of those before it.
+    func isOnDisk(_ commit: UInt64) -> Bool { value(.synced) >= commit }
+
     /// Returns when the commit of that number is on disk. False: the disk failed, and nobody can tell.
     func sync(upTo commit: UInt64, _ log: LogFile) -> Bool {
-        if value(.synced) >= commit { return true }
+        if isOnDisk(commit) { return true }
         return lock.withLock {
             let limit = Deadline(after: SyncLedger.stalled)
             while true {
                 let seen = ended.read()
-                if value(.synced) >= commit { return true }
+                if isOnDisk(commit) { return true }
                 guard StoreMemory.tryLock(memory.file) else {
                     if limit.isPast { return sync(log) }
                     set(.awaited, 1)
@@ -108,7 +111,7 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
                     // Who said so later finds that the count has moved.
                     if isAwaited() { ended.advance() }
                 }
-                if value(.synced) >= commit { return true }
+                if isOnDisk(commit) { return true }
                 begin(.running)
                 defer { end(.running) }
                 return sync(log)
@@ -149,7 +152,7 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
         return status
     }
 
-    /// Counts a commit that SQLite has synced. The caller holds the gate, and is ``alone(_:)``.
+    /// Counts a commit that SQLite has written and synced, and with it all before it. The caller holds the gate, and is ``alone(_:)``.
     func commitSynced() -> UInt64 {
         let number = commit()
         at(.synced).pointee.max(number, ordering: .sequentiallyConsistent)

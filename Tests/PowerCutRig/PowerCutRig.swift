@@ -66,10 +66,12 @@ struct PowerCutRig {
 }
 
 /// Rounds of a put and of "finish k, take n", each acknowledged when it returns, with frequent checkpoints; in some of
-/// them the transaction takes along a put of somebody else, that of a claim too, which nobody syncs.
+/// them the transaction takes along a put of somebody else, that of a claim too, which nobody syncs; in some, somebody
+/// commits a transaction that changes nothing before a put is synced.
 private struct Work {
     private let store: Store
     private let other: Poster
+    private let idler: Store
     private let owner: Int64
     private let way: Way
     private var outcomes: [Outcome] = []
@@ -84,6 +86,7 @@ private struct Work {
         store.checkpointPages = 24
         owner = try store.register(name: "rig", consumers: 1, queues: "", now: PowerCutRig.noon)
         other = try Poster(path, beside: store)
+        idler = try Store.open(path, .existing)
         self.way = way
         acknowledge(nil)
     }
@@ -93,6 +96,10 @@ private struct Work {
         if number % 2 == 1 { way.failSync(after: Int32(luck % 4)) }
         if number % 3 == 1 { try other.post(PowerCutRig.job(20)) }
         let jobs = [PowerCutRig.job(Int(luck % 3000)), PowerCutRig.job(10)]
+        // Between the commit of the put and its sync.
+        store.surroundings.ring = { [idler] _ in
+            if number % 4 == 2 { try? idler.write("doing nothing") {} }
+        }
         let ids = try way.bear { try store.put(jobs, now: PowerCutRig.noon) }
         acknowledge(ids?.upperBound)
         acknowledge(try way.bear { try other.put(isEarly: way == .early) } ?? nil)
@@ -111,6 +118,7 @@ private struct Work {
         let areKilled = way.healDisk(store.files.database, luck)
         store.completesAtClose = !areKilled
         other.completesAtClose(!areKilled)
+        idler.completesAtClose = !areKilled
         return areKilled || number % 7 == 6 ? (puts, done) : nil
     }
 

@@ -95,6 +95,24 @@ import Testing
         #expect(try scratch.store().counts(queue: nil).ready == 1)
     }
 
+    @Test("D1: a transaction that changes nothing says of no other one that it is on disk")
+    func empty() throws {
+        let (store, other) = (try scratch.store(), try scratch.store())
+        try other.put([.command("true")], now: noon)
+        let ledger = try other.shared().ledger
+        var known: [Bool] = []
+        // Between the commit of a put and its sync.
+        store.surroundings.ring = { _ in
+            known.append(ledger.isOnDisk(ledger.commits))
+            try? other.write("doing nothing") {}
+            try? other.resume(queue: "default")
+            known.append(ledger.isOnDisk(ledger.commits))
+        }
+        try store.put([.command("true")], now: noon)
+        #expect(known == [false, false])
+        #expect(ledger.isOnDisk(ledger.commits))
+    }
+
     @Test("D3: is copied into the database at rest, though the file is open, and nobody minds")
     func atRest() throws {
         let (store, other) = (try scratch.store(), try scratch.store())
