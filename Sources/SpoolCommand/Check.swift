@@ -25,6 +25,7 @@ struct Check: SpoolSubcommand {
         do throws(SpoolError) {
             store = try Store.open(path, .readOnly)
             problems = try store?.check() ?? []
+            store?.completesAtClose = problems.isEmpty
         } catch .storeCorrupt(_, let detail) {
             problems = [detail]
         }

@@ -26,6 +26,9 @@ package final class GroupCommit: @unchecked Sendable {
 
     package init(_ store: Store) { self.store = store }
 
+    /// Closes the store. Nobody wants anything of it any more; a thread that has led may still be about to end.
+    func close() { store.close() }
+
     /// What one caller wants done, and how it ended.
     package final class Request: @unchecked Sendable {  // one thread has it at a time
         /// What is wanted, inside a transaction.

@@ -34,6 +34,7 @@ public final class JobStore: Sendable {
     deinit {
         shared.arrived?.end()
         shared.settled?.end()
+        commits.close()
     }
 
     /// The owner of this process's claims. It lives as long as the process: its jobs come back when the process dies.

@@ -20,6 +20,7 @@ final class Connection {
     private var gathered: GatheredLog?
     /// It has read, so that it has the log's index.
     private var isSettled = false
+    private(set) var isClosed = false
 
     enum Access { case existing, immutable }
 
@@ -46,7 +47,12 @@ final class Connection {
         isSettled = true
     }
 
-    deinit {
+    deinit { close() }
+
+    /// Ends its use; its statements were freed before.
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
         // What it holds would stay locked until the last connection of this process is closed.
         if isLockedOut { unlockLog() }
         sqlite3_close_v2(handle)

@@ -2,8 +2,7 @@
 //
 // Every write is one transaction between the gate and the doorbells: enter the gate, BEGIN IMMEDIATE, move rows and
 // counters, COMMIT (synced: what was acknowledged survives a power cut; claims are not), leave the gate, ring, and sync
-// what was put. The verbs are in StorePut, StoreExchange, StoreSettle, StoreOwners, StoreMoves and StoreRead; what
-// becomes of the log is in StoreLog.
+// what was put. The verbs are in StorePut, StoreExchange and so on; what becomes of the log is in StoreLog.
 
 private import Glibc
 public import SpoolThreads
@@ -20,8 +19,8 @@ public final class Store {
     private(set) var openedMemory: (ledger: SyncLedger, board: Board)?
     private let process = getpid()
     var isOurs: Bool { process == getpid() }
-    /// Not if it is to end as a process that is killed.
-    var completesAtClose = true
+    /// Not if it is to end as a process that is killed, nor where something is wrong with the file.
+    package var completesAtClose = true
     let identity: Path.Identity?
     let pages: UnsafeMutablePointer<Int32>
     var checkpointer: Connection?
@@ -65,12 +64,20 @@ public final class Store {
         pages = .allocate(capacity: 1)
         pages.initialize(to: 0)
         connection.countPages(into: pages)
+        connection.keepWAL()
     }
 
     deinit {
-        statements = StatementTable()  // before the connection is closed
-        completeAtClose()
+        close()
         pages.deallocate()
+    }
+
+    /// Ends its use. Whoever is the last one that has the file open leaves it complete in itself.
+    func close() {
+        guard !connection.isClosed else { return }
+        statements = StatementTable()
+        checkpointer = nil
+        closing { connection.close() }
     }
 
     /// Opens the store at `path`.
@@ -148,7 +155,6 @@ public final class Store {
             defer { gate.leave() }
             try Schema.makeLog(connection)
         }
-        connection.keepWAL()
         return Store(files, identity, connection, gate)
     }
 

@@ -134,6 +134,25 @@ final class Gate {
     func tryEnter() -> Bool { flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 }
 
     func leave() { file.unlock() }
+
+    // MARK: - Closing the file
+
+    /// Another lock on the same file: whoever closes the store waits for others that close it, not for who writes.
+    private static let closing: Int64 = 0
+    /// Who takes longer was stopped.
+    private static let longestClosing = Duration.seconds(1)
+
+    /// False: somebody else closes it, and takes too long.
+    func beginClosing() -> Bool {
+        let limit = Deadline(after: Gate.longestClosing)
+        while spool_lock_byte(file.descriptor, Gate.closing, Int32(F_WRLCK)) != 0 {
+            guard !limit.isPast else { return false }
+            Pause.briefly(upTo: .milliseconds(1))
+        }
+        return true
+    }
+
+    func endClosing() { _ = spool_lock_byte(file.descriptor, Gate.closing, Int32(F_UNLCK)) }
 }
 
 /// Which owners live: each holds the byte of its number in one file.

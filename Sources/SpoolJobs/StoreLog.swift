@@ -104,11 +104,19 @@ extension Store {
         }
     }
 
-    /// Whoever is the last one that has the file open leaves nothing in the log: the database can be copied or moved
-    /// without it.
-    func completeAtClose() {
-        checkpointer = nil
-        guard isOurs, completesAtClose, gate != nil, Path.size(files.database + "-wal") ?? 0 > 0,
+    /// Closes the connection, as the last one that has the file open with nothing left in the log: the database can be
+    /// copied or moved without it. One after the other: of two at once each would find that the other has it open.
+    func closing(_ close: () -> Void) {
+        guard isOurs, completesAtClose, identity != nil, isInPlace,
+            let lock = gate ?? (try? Gate(files)), lock.beginClosing()
+        else { return close() }
+        defer { lock.endClosing() }
+        completeAtClose()
+        close()
+    }
+
+    private func completeAtClose() {
+        guard Path.size(files.database + "-wal") ?? 0 > 0,
             let ledger = openedMemory?.ledger ?? unwaitedLedger(), let log = connection.log,
             !ledger.isDoubtful, ledger.syncAll(log)
         else { return }

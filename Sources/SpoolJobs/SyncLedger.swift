@@ -152,7 +152,8 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
         return status
     }
 
-    /// Counts a commit that SQLite has written and synced, and with it all before it. The caller holds the gate, and is ``alone(_:)``.
+    /// Counts a commit that SQLite has written and synced, with all before it. The caller is in the gate, and
+    /// ``alone(_:)``.
     func commitSynced() -> UInt64 {
         let number = commit()
         at(.synced).pointee.max(number, ordering: .sequentiallyConsistent)

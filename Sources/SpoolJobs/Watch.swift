@@ -19,6 +19,10 @@ final class Watch: @unchecked Sendable {  // the mutable part is touched with th
     private var sleepers: [UInt64: Sleeper] = [:]
     private var nextSleeper: UInt64 = 0
     private var isClosed = false
+    private let hasClosed = Event()
+    private let process = getpid()
+    /// Its thread may be in the middle of a look, and the file locked.
+    private static let longestClosing = Duration.seconds(2)
 
     private struct LineName: Hashable {
         let queue: String
@@ -37,8 +41,10 @@ final class Watch: @unchecked Sendable {  // the mutable part is touched with th
         guard wake >= 0 else { throw .system(call: "eventfd", errno: errno) }
         let station = Station(try Store.open(path, .existing))
         station.bell = try Doorbell(kind, of: station.store)
-        try Thread.detach("spool watch") { [weak self] in
+        try Thread.detach("spool watch") { [weak self, hasClosed] in
             while let self, !self.isOver { self.turn(station) }
+            station.store.close()
+            hasClosed.set()
         }
     }
 
@@ -55,10 +61,12 @@ final class Watch: @unchecked Sendable {  // the mutable part is touched with th
         init(_ store: Store) { self.store = store }
     }
 
-    /// Ends the thread and wakes everybody.
+    /// Ends the thread and wakes everybody. Returns when its store is closed, so that the caller's is the last one.
     func end() {
+        guard process == getpid() else { return }
         lock.withLock { isClosed = true }
         poke()
+        _ = hasClosed.wait(until: Deadline(after: Watch.longestClosing))
     }
 
     private var isOver: Bool { lock.withLock { isClosed } }

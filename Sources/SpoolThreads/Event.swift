@@ -40,7 +40,8 @@ public final class Event: Sendable {
         wait(until: try Deadline(checking: timeout))
     }
 
-    func wait(until deadline: Deadline) -> Bool {
+    /// - Returns: False when the deadline was past before.
+    package func wait(until deadline: Deadline) -> Bool {
         flag.wait(until: deadline) { isSet, _ in isSet } == .woken
     }
 

@@ -46,4 +46,19 @@ struct LogWriteTests {
         try FileManager.default.copyItem(atPath: scratch.path, toPath: copy)
         #expect(try Store.open(copy, .existing).counts(queue: nil).ready == 3)
     }
+
+    @Test("D3: beside another one that closes the file at the same time, too")
+    func completeTogether() throws {
+        let spool = Program.folder.path + "/spool"
+        // While they let go of the shared memory both still have the file open.
+        let slow = ["-f", "-qq", "-o", "/dev/null", "-e", "inject=munmap:delay_enter=50000"]
+        let put = slow + [spool, "put", "--file", scratch.path, "--", "true"]
+        for _ in 0..<6 {
+            let both = try (0..<2).map { _ in
+                try Program("/usr/bin/strace", put, in: scratch.directory)
+            }
+            for program in both { #expect(try program.wait() == 0, "\(program.printed)") }
+            #expect(try length() == 0)
+        }
+    }
 }

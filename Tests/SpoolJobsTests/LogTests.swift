@@ -117,10 +117,11 @@ import Testing
     func atRest() throws {
         let (store, other) = (try scratch.store(), try scratch.store())
         func copied() throws -> String {
-            // As cp(1) does: without the log.
+            // Without the log, and by another process: to close it here would drop SQLite's locks.
             let copy = scratch.path + "-copy"
-            try? FileManager.default.removeItem(atPath: copy)
-            try FileManager.default.copyItem(atPath: scratch.path, toPath: copy)
+            let process = try Process.run(
+                URL(fileURLWithPath: "/bin/cp"), arguments: [scratch.path, copy])
+            process.waitUntilExit()
             return try scratch.shell("SELECT count(*) FROM job", in: copy)
         }
         for jobs in 1...3 {
@@ -135,6 +136,53 @@ import Testing
         try store.tidyLog()
         #expect(try scratch.shell(restarts) == before, "nothing has happened")
         #expect(try total() == ["[]", "3|", "ok"])
+    }
+
+    @Test("D3: so it is when several close the file at once")
+    func closedAtOnce() throws {
+        for _ in 0..<100 {
+            let crew = try (0..<4).map { _ in
+                let store = HandedOn(try scratch.store())
+                try store.value?.put([.command("true")], now: noon)
+                return SpoolThreads.Thread { store.value = nil }
+            }
+            for thread in crew { try thread.start() }
+            for thread in crew { try thread.join() }
+            #expect(try length() == 0)
+        }
+    }
+
+    /// A store that one thread after the other has.
+    private final class HandedOn: @unchecked Sendable {
+        var value: Store?
+        init(_ store: Store) { value = store }
+    }
+
+    @Test("D3: so it is when the last one had it open for reading only")
+    func lastReader() throws {
+        var store: Store? = try scratch.store()
+        try store?.put([.command("true")], now: noon)
+        var reader: Store? = try Store.open(scratch.path, .readOnly)
+        store = nil
+        #expect(try reader?.counts(queue: nil).ready == 1)
+        #expect(try length() > 0)
+        reader = nil
+        #expect(try length() == 0)
+    }
+
+    @Test("D3: so it is when a program lets its queue go, in which threads and tasks have waited")
+    func queueLetGo() async throws {
+        for round in 1...10 {
+            do {
+                let queue = try JobQueue("work", in: JobStore(scratch.path))
+                let waiter = SpoolThreads.Thread { try queue.taskDone(queue.get()) }
+                try waiter.start()
+                try await queue.put("x")
+                try await waiter.join()
+                try await queue.join()
+            }
+            #expect(try length() == 0, "\(round)")
+        }
     }
 
     @Test("D3: stays as it is at the last close when a sync of it has failed")
