@@ -19,6 +19,7 @@ enum Putting {
         if arguments.has(.dryRun) { return try PutReport.dryRun(jobs, on: screen) }
         let path = try arguments.settings.file()
         let store = try Store.open(path, .create)
+        if let notice = store.notice { screen.warn(notice) }
         PutHints.warnOfNewQueue(jobs, in: store, screen)
         let ids = try named(path) { () throws(SpoolError) in try store.put(jobs, now: now) }
         guard !arguments.has(.wait) else {

@@ -67,6 +67,7 @@ enum Running {
         }
         let plan = try PutPlan(arguments, now: now)
         let store = try Store.open(arguments.settings.file(), .create)
+        if let notice = store.notice { screen.warn(notice) }
         let id = try store.put([plan.model], now: now).lowerBound
         try ensureWorker(of: plan.model.queue, store)
         guard !arguments.has(.detach) else {

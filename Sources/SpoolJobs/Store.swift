@@ -14,6 +14,9 @@ public import SpoolThreads
 public final class Store {
     /// Where its files are.
     public let files: StoreFiles
+    /// Where the log is now that a file which had this name before has left: its last jobs may stand there only. Nil:
+    /// there was none.
+    private(set) var setAside: String?
     let connection: Connection
     let gate: Gate?
     private(set) var openedMemory: (ledger: SyncLedger, board: Board)?
@@ -135,11 +138,12 @@ public final class Store {
         }
         try Path.makeDirectory(files.directory)
         try Path.checkPrivate(files.directory, of: files.database)
+        var setAside: String?
         if mode == .create, Path.size(files.database) ?? 0 == 0 {
             let gate = try Gate(files)
             try gate.enter()
             defer { gate.leave() }
-            if Path.size(files.database) ?? 0 == 0 { try Schema.create(files) }
+            if Path.size(files.database) ?? 0 == 0 { setAside = try Schema.create(files) }
         }
         // Before it is opened, and all that is beside it: what is replaced meanwhile is then not taken for its own.
         guard let identity = Path.identity(files.database) else { throw removed(files.database) }
@@ -155,7 +159,9 @@ public final class Store {
             defer { gate.leave() }
             try Schema.makeLog(connection)
         }
-        return Store(files, identity, connection, gate)
+        let store = Store(files, identity, connection, gate)
+        store.setAside = setAside
+        return store
     }
 
     /// A file on a read-only file system has no writer, so it can be read without the shared memory of the WAL.
@@ -209,18 +215,6 @@ public final class Store {
     }
 
     // MARK: - Transactions
-
-    /// When a transaction reaches the disk. The later ones are the stricter ones.
-    package enum Syncing: Int {
-        /// With the next that is synced: for what may as well not have happened after a power cut, which ends all
-        /// processes. A claim.
-        case withTheNext
-        /// Before ``write(_:_:_:)`` returns, when everybody can see it and the next may write: one sync serves all
-        /// that committed meanwhile. A put, of which nothing was promised before.
-        case afterwards
-        /// Before anybody can see it.
-        case first
-    }
 
     /// Runs `body` in one transaction; an error undoes it all. Inside another one it becomes a part of it.
     /// - Throws: What `body` throws; `outcomeUnknown` when nobody can tell whether the commit happened, or whether it

@@ -191,6 +191,13 @@ final class Lives {
 }
 
 extension Store {
+    /// What to tell whoever began a file where another one had been.
+    public var notice: String? {
+        setAside.map {
+            "a file of this name was moved or removed without its log, where its last jobs may be: that is \($0) now."
+        }
+    }
+
     /// From now on no store of this process waits longer for its turn to write, or to open the file, which a process
     /// that was stopped in its own may have: then `locked` is thrown. For programs that own their process: takes
     /// SIGALRM, and does not hold on a thread that blocks it.

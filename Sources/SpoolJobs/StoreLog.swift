@@ -31,6 +31,18 @@ struct Unsynced: Sendable {
 }
 
 extension Store {
+    /// When a transaction reaches the disk. The later ones are the stricter ones.
+    package enum Syncing: Int {
+        /// With the next that is synced: for what may as well not have happened after a power cut, which ends all
+        /// processes. A claim.
+        case withTheNext
+        /// Before ``write(_:_:_:)`` returns, when everybody can see it and the next may write: one sync serves all
+        /// that committed meanwhile. A put, of which nothing was promised before.
+        case afterwards
+        /// Before anybody can see it.
+        case first
+    }
+
     /// Pages that a log may have while a worker lives and is busy: 16 MiB.
     private static let longestLog: Int32 = 4096
 

@@ -30,12 +30,14 @@ enum Schema {
     static let applicationID: Int64 = 0x5350_4F4C
 
     /// Makes the file. The caller holds the gate.
-    static func create(_ files: StoreFiles, _ migrations: [Migration] = Migration.all)
-        throws(SpoolError)
-    {
+    /// - Returns: Where the log of one that had its name before was put aside.
+    @discardableResult
+    static func create(
+        _ files: StoreFiles, _ migrations: [Migration] = Migration.all
+    ) throws(SpoolError) -> String? {
         for suffix in ["", "-journal", "-wal", "-shm"] { unlink(files.newDatabase + suffix) }
         try build(files.newDatabase, migrations)
-        clearLeftovers(files)
+        let left = try clearLeftovers(files)
         // In one step: nobody ever sees the file under two names, or half of it. An empty file of the
         // user's is replaced, any other never: whoever was there first wins.
         let isEmpty = Path.size(files.database) == 0
@@ -47,14 +49,36 @@ enum Schema {
             throw .cannotCreate(path: files.database, why: SpoolError.reason(errno))
         }
         try Path.syncDirectory(of: files.database)
+        return left
     }
 
-    /// The log, memory and logs of a database that somebody removed would be taken for the new one's.
-    private static func clearLeftovers(_ files: StoreFiles) {
-        guard Path.entry(files.database) == .missing else { return }
+    /// The log, memory and logs of a database that somebody removed would be taken for the new one's. If it was moved
+    /// after a crash, or while it was in use, its last jobs stand in the log only.
+    private static func clearLeftovers(_ files: StoreFiles) throws(SpoolError) -> String? {
+        guard Path.entry(files.database) == .missing else { return nil }
+        let log = files.database + "-wal"
+        var left: String?
+        if Path.size(log) ?? 0 > 0 {
+            let name = free(log + ".left")
+            guard spool_rename_new(log, name) == 0 else {
+                throw .cannotCreate(path: files.database, why: SpoolError.reason(errno))
+            }
+            left = name
+        }
         for suffix in ["-wal", "-shm", "-journal"] { unlink(files.database + suffix) }
         unlink(files.shared)
         for name in Path.names(in: files.logs) { unlink(files.logs + "/" + name) }
+        return left
+    }
+
+    /// A name that no file has: this one, or with a number.
+    private static func free(_ path: String) -> String {
+        var (name, number) = (path, 1)
+        while Path.entry(name) != .missing {
+            number += 1
+            name = "\(path)-\(number)"
+        }
+        return name
     }
 
     private static func build(_ path: String, _ migrations: [Migration]) throws(SpoolError) {

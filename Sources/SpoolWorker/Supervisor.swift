@@ -73,6 +73,7 @@ public final class Supervisor {
             program: options.program ?? "", logLimit: Int64(options.logLimit),
             killAfter: options.killAfter, limits: options.limits)
         mkdir(store.files.logs, 0o700)
+        if let notice = store.notice { say(notice) }
         selector = try DefaultSelector()
         links = Array(repeating: nil, count: options.consumers)
         state = SupervisorState(SupervisorState.Settings(options), now: started)

@@ -202,6 +202,29 @@ import Testing
         #expect(try store.check() == [])
     }
 
+    @Test("D1: keeps the log of one that was moved without it, where its last jobs are")
+    func movedWithoutLog() throws {
+        for number in 1...2 {
+            do {
+                let store = try scratch.store()
+                try store.put([.command("old")], now: noon)
+                store.completesAtClose = false  // it is killed
+            }
+            let moved = scratch.directory + "/moved-\(number).db"
+            try FileManager.default.moveItem(atPath: scratch.path, toPath: moved)
+            let left = scratch.path + "-wal.left" + (number == 1 ? "" : "-2")
+            #expect(try scratch.store().notice?.contains(left) ?? false)
+            #expect(try scratch.store().notice == nil)
+            #expect(try scratch.store().newestJob() == nil)
+            try FileManager.default.moveItem(atPath: left, toPath: moved + "-wal")
+            let found = try Store.open(moved, .existing)
+            #expect(try found.newestJob() == 1)
+            #expect(try found.check() == [])
+            if number == 1 { try Data([1]).write(to: URL(fileURLWithPath: left)) }
+            for suffix in ["", "-wal", "-shm"] { Path.remove(scratch.path + suffix) }
+        }
+    }
+
     @Test("is one file, however many links lead to it")
     func symbolicLinks() throws {
         let store = try scratch.store()
