@@ -120,7 +120,9 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "SpoolJobsTests",
-            dependencies: ["SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool"],
+            dependencies: [
+                "CFaultDisk", "SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool",
+            ],
             swiftSettings: strict),
         .target(name: "CFaultDisk", dependencies: ["CSQLite"], path: "Tests/CFaultDisk"),
         .executableTarget(

@@ -22,10 +22,13 @@ struct LogFile: @unchecked Sendable {
 
     /// Writes it again as it stands, and syncs it. After a sync that failed the system counts its pages as written,
     /// though they are not, and the next sync would say that all is well. The caller holds the write lock.
+    ///
+    /// The file may not have told of that sync yet: it does so once, whatever it has written since.
     func writeAgain() -> Bool {
         guard let sizeOf = methods.pointee.xFileSize, let read = methods.pointee.xRead,
             let write = methods.pointee.xWrite
         else { return false }
+        _ = sync()
         var size: Int64 = 0
         guard sizeOf(handle, &size) == SQLITE_OK else { return false }
         let isWritten = withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 8) { buffer in

@@ -62,12 +62,18 @@ extension Store {
     /// Writes the log again after a sync of it has failed. The caller holds the gate.
     /// - Throws: `inputOutput` when the disk fails still; nothing can be written then.
     func mendLog(_ ledger: SyncLedger) throws(SpoolError) {
-        try statement("BEGIN IMMEDIATE").run("writing its log again")
-        defer { try? endTransaction() }  // nothing was written: there is nothing to lose
-        guard let log = connection.log else {
-            throw SyncLedger.failure(files.database, "writing its log again")
+        do throws(SpoolError) {
+            try statement("BEGIN IMMEDIATE").run("writing its log again")
+            defer { try? endTransaction() }  // nothing was written: there is nothing to lose
+            guard let log = connection.log else {
+                throw SyncLedger.failure(files.database, "writing its log again")
+            }
+            try ledger.mend(files.database, log)
+        } catch {
+            // Others may not know of it: they had the log open, or come later.
+            ledger.fail()
+            throw error
         }
-        try ledger.mend(files.database, log)
     }
 
     /// While a worker lives, short logs are left to its quiet moments: a checkpoint takes as long as

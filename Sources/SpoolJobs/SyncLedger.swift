@@ -23,7 +23,7 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
     /// Of the threads of this process; flock(2) makes no difference between them.
     private let lock = Lock()
 
-    private enum Word: Int {
+    enum Word: Int {
         case committed, synced, failures, mended
         /// An event count, half a word: the syncs that ended.
         case ended
@@ -52,7 +52,13 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
         }
     }
 
-    init(_ memory: StoreMemory) { self.memory = memory }
+    /// The failures that the log's descriptor here has told of, or never will. Of who is in the gate.
+    private var heard: UInt64 = 0
+
+    init(_ memory: StoreMemory) {
+        self.memory = memory
+        heard = value(.failures)
+    }
 
     private static func at(_ word: Word, _ memory: StoreMemory) -> SharedWord {
         memory.word(StoreMemory.Place.ledger + word.rawValue)
@@ -165,10 +171,12 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
     /// Whether a sync has failed, and the log was not written again since.
     var isBroken: Bool { value(.failures) != value(.mended) }
 
-    /// Whether the log is to be written again: it is broken, or a sync ran to an unknown end before it was opened here.
-    /// The caller is in the gate.
+    /// Whether the log is to be written again: it is broken, or a sync ran to an unknown end before it was opened here,
+    /// or another process has written it again, and our own next sync would tell of what is mended. The caller is in
+    /// the gate.
     var isDoubtful: Bool {
-        isBroken || isCut(.running, memory.found.running) || isCut(.gated, memory.found.gated)
+        isBroken || value(.failures) != heard || isCut(.running, memory.found.running)
+            || isCut(.gated, memory.found.gated)
     }
 
     /// Once another one runs it was somebody's who knew how that had ended.
@@ -193,6 +201,7 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
             guard log.writeAgain() else {
                 throw SyncLedger.failure(path, "writing its log again")
             }
+            heard = failures
             set(.mended, failures)
             end(.running)
             end(.gated)

@@ -26,6 +26,8 @@ struct content {
 static struct content begun[2];
 static char watched[2][4096];
 static int recording, forgetful;
+// Syncs that have failed. Each open file tells of those since it was opened, once: see errseq_t in the kernel.
+static unsigned failures[2];
 
 static void remember(enum kind kind, int file, sqlite3_int64 offset, sqlite3_int64 count, const void *bytes) {
     if (!recording || (kind != ACKNOWLEDGE && file < 0)) return;
@@ -53,6 +55,7 @@ static void place(struct content *content, sqlite3_int64 offset, sqlite3_int64 c
 struct shim {
     sqlite3_file base;
     int file;
+    unsigned told;
     sqlite3_file *real;
 };
 #define REAL(p) (((struct shim *)(p))->real)
@@ -97,15 +100,19 @@ static int shim_truncate(sqlite3_file *p, sqlite3_int64 size) {
     return CALL(p, xTruncate, size);
 }
 static int shim_sync(sqlite3_file *p, int flags) {
+    struct shim *shim = (struct shim *)p;
     int status = fails(FAULT_DISK_SYNC);
     if (status) {
-        remember(LOSE, ((struct shim *)p)->file, 0, 0, NULL);
+        remember(LOSE, shim->file, 0, 0, NULL);
+        if (shim->file >= 0) shim->told = ++failures[shim->file];
         return status;
     }
     status = CALL(p, xSync, flags);
-    if (forgetful && ((struct shim *)p)->file == 1) return status;
-    if (status == SQLITE_OK) remember(SYNC, ((struct shim *)p)->file, 0, 0, NULL);
-    return status;
+    if (forgetful && shim->file == 1) return status;
+    if (status == SQLITE_OK) remember(SYNC, shim->file, 0, 0, NULL);
+    if (shim->file < 0 || shim->told == failures[shim->file]) return status;
+    shim->told = failures[shim->file];
+    return SQLITE_IOERR_FSYNC;
 }
 static int shim_size(sqlite3_file *p, sqlite3_int64 *size) { return CALL(p, xFileSize, size); }
 static int shim_lock(sqlite3_file *p, int level) { return CALL(p, xLock, level); }
@@ -137,6 +144,7 @@ static int shim_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *p, int fl
     shim->file = -1;
     for (int i = 0; i < 2; i++)
         if (name && !strcmp(name, watched[i])) shim->file = i;
+    if (shim->file >= 0) shim->told = failures[shim->file];
     int status = ordinary->xOpen(ordinary, name, shim->real, flags, out);
     p->pMethods = shim->real->pMethods ? &methods : NULL;
     return status;

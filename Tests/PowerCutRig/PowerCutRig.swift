@@ -206,7 +206,7 @@ enum Way: String {
         let file = open(path + "-spool/shared", O_RDWR)
         defer { close(file) }
         guard word(file, Way.failures) != word(file, Way.mended) else { return false }
-        set(file, Way.mended, word(file, Way.failures))
+        set(file, Way.failures, word(file, Way.mended))
         // The sync of one that had the lock, or that was in the gate.
         let sync = luck % 2 == 0 ? Way.running : Way.gated
         if self == .killed { set(file, sync, word(file, sync) | 1) }

@@ -8,7 +8,8 @@ int fault_disk_install(void);
 enum { FAULT_DISK_READ = 1, FAULT_DISK_WRITE = 2, FAULT_DISK_SYNC = 4 };
 
 /// Of the calls of these kinds that this thread makes now `after` succeed, then `times` fail with a code of SQLite's;
-/// the next succeed again. What a sync that fails should have written never reaches the disk, unless it is written again.
+/// the next succeed again. What a sync that fails should have written never reaches the disk, unless it is written again;
+/// of the files of `fault_disk_begin` every other open one fails its next sync as well, which does its work.
 void fault_disk_fail(int kinds, int after, int times, int code);
 
 /// No call of this thread fails any more. Returns how many did since `fault_disk_fail`.
