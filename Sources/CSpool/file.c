@@ -75,6 +75,8 @@ void spool_bound_locks(int64_t nanoseconds) {
     longest_wait = nanoseconds;
 }
 
+int64_t spool_longest_lock(void) { return longest_wait; }
+
 // flock(2) has no time limit, and asking again and again would stand behind all who sleep: a signal ends the wait, and
 // one more each 10 ms in case the first came before it began.
 static int lock_within(int descriptor, int64_t longest) {

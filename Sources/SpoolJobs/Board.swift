@@ -10,7 +10,8 @@
 // then waits for what the others post.
 //
 // Invariants:
-//  - only who is in the gate takes what was posted, and only its own process posts in a seat;
+//  - only who is in the gate takes what was posted, and only its own process posts in a seat, or takes back what is not
+//    taken: one exchange of the state decides. Who has taken some may read the seat until it leaves the gate;
 //  - a batch is begun (its number stands here, its jobs' ids in their seats) before it is committed, with its number in
 //    the same transaction. So whoever enters the gate after a death finds jobs that were taken, and sees in the store
 //    whether they are there: none is put twice, and none that was acknowledged is missing;
@@ -53,6 +54,8 @@ final class Board {
     private let process = UInt64(getpid())
     private var own: Int?
     private var wantsSeat = false
+    /// Who has taken what was posted may still read it.
+    private var isAbandoned = false
     /// Seats whose jobs were taken for the transaction that is open.
     private var carried: UInt64 = 0
     /// When a batch of puts entered the gate. Nil: something else did.
@@ -84,6 +87,13 @@ final class Board {
 
     private func set(_ word: SharedWord, _ value: UInt64) {
         word.pointee.store(value, ordering: .sequentiallyConsistent)
+    }
+
+    /// False: it had another state.
+    private func move(_ seat: Int, from state: UInt64, to next: UInt64) -> Bool {
+        at(.state, seat).pointee.compareExchange(
+            expected: state, desired: next, ordering: .sequentiallyConsistent
+        ).exchanged
     }
 
     private func mark(_ word: Word, _ seat: Int, _ isMarked: Bool) {
@@ -121,6 +131,7 @@ final class Board {
             wantsSeat = true
             return false
         }
+        guard !isAbandoned else { return false }
         writer.discard()
         writer.put(now.microseconds)
         writer.put(UInt32(jobs.count))
@@ -176,11 +187,27 @@ final class Board {
         set(at(.state, own), State.idle)
     }
 
+    /// As ``withdraw()`` for one that is not in the gate. False: somebody has taken them.
+    func takeBack() -> Bool {
+        guard let own, move(own, from: State.posted, to: State.idle) else { return false }
+        mark(.posted, own, false)
+        return true
+    }
+
+    /// Asks no more what becomes of jobs that were taken. Nothing is posted until the caller has been in the gate: who
+    /// has taken them is out of it then. False: they are not taken any more, look again.
+    func abandon() -> Bool {
+        guard let own, move(own, from: State.taken, to: State.idle) else { return false }
+        isAbandoned = true
+        return true
+    }
+
     // MARK: - Who is in the gate
 
     /// In the gate from now on.
     func enter(toPut: Bool) {
         set(at(.leader), process)
+        isAbandoned = false
         if wantsSeat { sit() }
         began = toPut ? Deadline.now() : nil
     }
@@ -250,13 +277,16 @@ final class Board {
                 continue
             }
             mark(.taken, seat, true)
-            set(at(.state, seat), State.taken)
+            guard move(seat, from: State.posted, to: State.taken) else {
+                mark(.taken, seat, false)
+                continue
+            }
             mark(.posted, seat, false)
             if let post = read(seat) {
                 posts.append(post)
                 carried |= Board.bit(seat)
             } else {
-                finish(seat, State.refused)
+                _ = move(seat, from: State.taken, to: State.refused)
                 mark(.taken, seat, false)
                 memory.calls(seat).advance(waking: 1)
             }
@@ -324,19 +354,16 @@ final class Board {
         where seats & Board.bit(seat) != 0 && value(at(.state, seat)) == State.taken {
             switch fate {
             case .waiting:
-                finish(seat, State.posted)
-                mark(.posted, seat, true)
+                if move(seat, from: State.taken, to: State.posted) { mark(.posted, seat, true) }
             case .committed(_, let number):
                 set(at(.number, seat), number)
-                finish(seat, State.committed)
-            case .refused: finish(seat, State.refused)
-            case .unknown: finish(seat, State.unknown)
+                _ = move(seat, from: State.taken, to: State.committed)
+            case .refused: _ = move(seat, from: State.taken, to: State.refused)
+            case .unknown: _ = move(seat, from: State.taken, to: State.unknown)
             }
         }
         // In this order: a batch that begins must not be found with the number of the one before.
         set(at(.batch), 0)
         set(at(.taken), 0)
     }
-
-    private func finish(_ seat: Int, _ state: UInt64) { set(at(.state, seat), state) }
 }

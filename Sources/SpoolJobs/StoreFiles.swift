@@ -135,6 +135,12 @@ final class Gate {
 
     func leave() { file.unlock() }
 
+    /// When one that waits from now on has waited long enough, if ``Store/boundGate(_:)`` says so.
+    static var limit: Deadline {
+        let longest = spool_longest_lock()
+        return longest > 0 ? Deadline(after: .nanoseconds(longest)) : .never
+    }
+
     // MARK: - Closing the file
 
     /// Another lock on the same file: whoever closes the store waits for others that close it, not for who writes.
@@ -199,8 +205,9 @@ extension Store {
     }
 
     /// From now on no store of this process waits longer for its turn to write, or to open the file, which a process
-    /// that was stopped in its own may have: then `locked` is thrown. For programs that own their process: takes
-    /// SIGALRM, and does not hold on a thread that blocks it.
+    /// that was stopped in its own may have: then `locked` is thrown. A put that such a one has taken along waits twice
+    /// as long, then throws `outcomeUnknown`. For programs that own their process: takes SIGALRM, and does not hold on
+    /// a thread that blocks it.
     public static func boundGate(_ longest: Duration) { spool_bound_locks(longest.nanoseconds) }
 
     func checkProcess() {

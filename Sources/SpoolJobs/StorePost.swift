@@ -20,12 +20,13 @@ extension Store {
     }
 
     /// Lets another process put jobs, if one is in the gate.
-    /// - Throws: `outcomeUnknown` when that one cannot tell.
+    /// - Throws: `outcomeUnknown` when that one cannot tell, or does not in time; `locked` when it does not take them.
     func post(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> Putting {
         guard let gate, try meetsOthers else { return .here(isInside: false) }
         checkProcess()
         let (ledger, board) = try shared()
         guard board.post(jobs, now: now) else { return .here(isInside: false) }
+        var (limit, isTaken) = (Gate.limit, false)
         while true {
             switch board.fate() {
             case .committed(let first, let number):
@@ -36,14 +37,24 @@ extension Store {
             case .refused: return .here(isInside: false)
             case .unknown: throw unknownPut("the process that put them could not tell")
             case .waiting:
-                guard gate.tryEnter() else {
-                    board.sleep()
+                if gate.tryEnter() {
+                    if try leads() { return .here(isInside: true) }
+                    gate.leave()
                     continue
                 }
-                if try leads() { return .here(isInside: true) }
-                gate.leave()
+                if limit.isPast {
+                    try giveUp(board, wasTaken: isTaken)
+                    (limit, isTaken) = (Gate.limit, true)
+                }
+                board.sleep()
             }
         }
+    }
+
+    /// The time is over. Jobs that were taken may be put any moment: the first time they are waited for once more.
+    private func giveUp(_ board: Board, wasTaken: Bool) throws(SpoolError) {
+        if board.takeBack() { throw .locked(path: files.database) }
+        if wasTaken, board.abandon() { throw unknownPut("the process that puts them stands still") }
     }
 
     private func unknownPut(_ detail: String) -> SpoolError {

@@ -6,7 +6,7 @@ extension Store {
     /// Puts jobs in one transaction: on disk when it returns, or nothing was put.
     /// - Returns: Their ids, consecutive, in the order of `jobs`; empty input gives nil.
     /// - Throws: `badInput` and `tooLarge` for jobs that cannot be; `diskFull`, `inputOutput`, `readOnly`, `locked`;
-    ///   `outcomeUnknown` when the disk failed in the sync.
+    ///   `outcomeUnknown` when the disk failed in the sync, or another process has the jobs and stands still.
     @discardableResult
     public func put(_ jobs: [NewJob], now: UnixTime) throws(SpoolError) -> ClosedRange<Int64> {
         precondition(!jobs.isEmpty, "put needs at least one job")

@@ -6,7 +6,7 @@
 // strike at every call that SQLite makes of the system (of its allocator) while one operation of a store runs, and then
 // look at everything: ROUNDS of these points, drawn by SEED, or all of them when ROUNDS is 0. Prints one line of counts
 // and an example of each kind of failure; exit status 1 if there was any. With the name of a MUTANT something is broken
-// on purpose, and the rig must be red: see Mutant.
+// on purpose, and the rig must be red: see Mutant. As `forked` and `stopped` it is one program of a test: see there.
 
 private import CFaultDisk
 private import Glibc
@@ -17,9 +17,7 @@ struct FaultRig {
     static func main() throws {
         let words = CommandLine.arguments
         guard words.count >= 5, let rounds = Int(words[3]), let seed = UInt64(words[4]) else {
-            print(
-                "usage: FaultRig schedules|errors|memory|producers|forked DIRECTORY ROUNDS SEED [MUTANT]"
-            )
+            print("usage: FaultRig RIG DIRECTORY ROUNDS SEED [MUTANT]")
             exit(64)
         }
         let plan = Plan(directory: words[2], rounds: rounds, seed: seed)
@@ -31,6 +29,7 @@ struct FaultRig {
             Mutant.chosen = mutant
         }
         if words[1] == "forked" { try Forked.live(in: words[2]) }
+        if words[1] == "stopped" { try Stopped.live(in: words[2]) }
         if words[1] == "memory", fault_memory_begin() != 0 {
             throw SpoolError.usage("SQLite was used before its memory could be made scarce")
         }

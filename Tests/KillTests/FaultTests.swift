@@ -135,6 +135,25 @@ struct ScheduleTests {
         #expect(!run.said.contains(" 0 transactions for several"), "none put for another")
     }
 
+    @Test(
+        "D5, R10: beside one that is stopped in its turn a put waits as long as its program allows")
+    func stopped() throws {
+        let scratch = try Scratch()
+        let program = try Program(
+            "FaultRig", ["stopped", scratch.directory, "0", "0"], in: scratch.directory)
+        #expect(try program.wait() == 0)
+        let said = """
+            seat: put
+            late: locked
+            taken: outcome_unknown
+            late: locked
+            after: put
+            seat taken after
+
+            """
+        #expect(program.printed == said)
+    }
+
     @Test("K, D1: the rig notices when a death makes others put again what was put")
     func rigBites() throws {
         let run = try FaultRun("producers", points: 1000, "forgotten-batch")

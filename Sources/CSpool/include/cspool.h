@@ -40,6 +40,9 @@ int spool_lock_file(int descriptor);
 /// From now on spool_lock_file waits for so long at most. Takes SIGALRM, which interrupts it.
 void spool_bound_locks(int64_t nanoseconds);
 
+/// What was given to spool_bound_locks last, 0 if nothing was.
+int64_t spool_longest_lock(void);
+
 /// Lets the disk begin with what was written to a file, and does not wait until it has. See sync_file_range(2).
 void spool_start_writing(int descriptor);
 
