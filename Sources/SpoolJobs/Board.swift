@@ -271,11 +271,13 @@ final class Board {
     func take() -> [Post] {
         let now = Board.clock()
         var posts: [Post] = []
-        for seat in marked(.posted) where value(at(.state, seat)) == State.posted {
-            let looked = value(at(.looked, seat))
-            guard now < looked + UInt64(Board.freshness.nanoseconds), isTaken(seat) else {
+        for seat in marked(.posted) {
+            guard isTaken(seat), value(at(.state, seat)) == State.posted else {
+                clear(seat)
                 continue
             }
+            let looked = value(at(.looked, seat))
+            guard now < looked + UInt64(Board.freshness.nanoseconds) else { continue }
             mark(.taken, seat, true)
             guard move(seat, from: State.posted, to: State.taken) else {
                 mark(.taken, seat, false)
@@ -292,6 +294,13 @@ final class Board {
             }
         }
         return posts
+    }
+
+    /// Of one that has died nothing waits any more: it is neither called nor counted. Nor is one that has taken its
+    /// jobs back, unless it posts others just now.
+    private func clear(_ seat: Int) {
+        mark(.posted, seat, false)
+        if isTaken(seat), value(at(.state, seat)) == State.posted { mark(.posted, seat, true) }
     }
 
     /// Whether its process lives: it holds the lock of its seat. Its children may hold copies of it.

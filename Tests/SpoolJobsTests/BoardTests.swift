@@ -248,6 +248,24 @@ import Testing
         #expect(try pair.commands == "seat mine")
     }
 
+    @Test(
+        "that nobody waits for are not counted any more once somebody would have taken them",
+        arguments: [false, true])
+    func staleBit(hasDied: Bool) throws {
+        let pair = try Pair()
+        try pair.leader.inGate { leading in
+            #expect(try pair.poster.shared().board.post([.command("ghost")], now: noon))
+            if hasDied {
+                pair.end()
+            } else {
+                #expect(try pair.poster.shared().board.takeBack())
+                try StoreMemory(pair.leader.files).set(.posted, 1)
+            }
+            try pair.leader.takeAlong("COMMIT")
+            #expect(!leading.hasPosts)
+        }
+    }
+
     @Test("that are too large for a seat wait for the gate")
     func large() throws {
         let body = Body.bytes([UInt8](repeating: 7, count: 5000))

@@ -98,6 +98,12 @@ extension Store {
     }
 }
 
+extension StoreMemory {
+    func set(_ word: Board.Word, _ value: UInt64) {
+        self.word(word).pointee.store(value, ordering: .sequentiallyConsistent)
+    }
+}
+
 extension Pair {
     static func copied(_ job: NewJob) throws -> NewJob {
         var writer = FrameWriter()
