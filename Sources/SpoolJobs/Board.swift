@@ -180,6 +180,9 @@ final class Board {
     /// Nobody has taken them.
     var isWaiting: Bool { own.map { value(at(.state, $0)) == State.posted } ?? false }
 
+    /// Whether ``fate()`` knows it.
+    var hasFate: Bool { own.map(memory.hasFate) ?? false }
+
     /// Takes back what nobody has taken. The caller is in the gate, and nothing is unfinished.
     func withdraw() {
         guard let own else { return }

@@ -62,11 +62,13 @@ extension Store {
     }
 
     /// In the gate: whether what was posted is ours to put. If not it has its fate.
-    private func leads() throws(SpoolError) -> Bool {
+    func leads() throws(SpoolError) -> Bool {
         let (_, board) = try shared()
         do throws(SpoolError) {
             try finishBatch()
         } catch {
+            // What failed were others' jobs then.
+            if board.hasFate { return false }
             let isTaken = !board.isWaiting
             board.withdraw()
             gate?.leave()

@@ -1,5 +1,6 @@
 // BoardTests.swift - puts that another process takes along: each is put once, whoever dies when.
 
+import Glibc
 import SpoolThreads
 import Testing
 
@@ -263,6 +264,25 @@ import Testing
             }
             try pair.leader.takeAlong("COMMIT")
             #expect(!leading.hasPosts)
+        }
+    }
+
+    @Test("D5: that were committed are not said to be unknown by who cannot find out about others")
+    func knownFate() throws {
+        let board = try pair.poster.shared().board
+        try pair.leader.inGate { leading in
+            #expect(board.post([.command("known")], now: noon))
+            try pair.leader.takeAlong("COMMIT")
+            _ = leading.end(.committed(first: 0, number: 1))
+        }
+        // One that took others' jobs has died since, and what became of them nobody can look up.
+        try StoreMemory(pair.leader.files).set(.taken, 1 << 5)
+        #expect(rename(pair.scratch.path, pair.scratch.path + ".old") == 0)
+        #expect(pair.poster.gate?.tryEnter() == true)
+        #expect(try !pair.poster.leads())
+        guard case .committed(2, _) = board.fate() else {
+            Issue.record("it has another fate")
+            return
         }
     }
 
