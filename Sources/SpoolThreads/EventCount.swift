@@ -34,7 +34,7 @@ public struct EventCount: @unchecked Sendable {  // a pointer to an atomic word
 
     /// Counts one event, and wakes up to `sleepers` of those who wait; 0 only counts.
     public func advance(waking sleepers: Int = .max) {
-        word.pointee.add(1, ordering: .releasing)
+        word.pointee.wrappingAdd(1, ordering: .releasing)
         // From here on a waiter may have freed the word: only its address is used, and sleepers look again.
         if sleepers > 0 { wake(sleepers) }
     }

@@ -24,6 +24,17 @@ import Testing
         try crew.join()
     }
 
+    @Test("an event count goes on after its last number")
+    func eventCountAroundItsEnd() {
+        let word = UnsafeMutablePointer<Atomic<UInt32>>.allocate(capacity: 1)
+        word.initialize(to: Atomic(.max))
+        defer { word.deallocate() }
+        let count = EventCount(word)
+        count.advance()
+        #expect(count.wait(after: .max))
+        #expect(count.read() == 0)
+    }
+
     @Test("an event count in shared memory wakes who sees it at another address")
     func sharedEventCount() throws {
         let file = spool_memory_file("event count")
