@@ -224,7 +224,7 @@ final class Board {
     /// Those of the batch before come back a moment later, and would make a second line that is always one sync
     /// behind. They are worth half a batch, nearly all of them if there are many.
     func gathering() -> Gathering? {
-        guard Board.clock() < value(at(.last)) + UInt64(Board.flowing.nanoseconds) else {
+        guard Board.clock() < value(at(.last)) &+ UInt64(Board.flowing.nanoseconds) else {
             return nil
         }
         let expected = Int(clamping: value(at(.expected)))
@@ -280,7 +280,7 @@ final class Board {
                 continue
             }
             let looked = value(at(.looked, seat))
-            guard now < looked + UInt64(Board.freshness.nanoseconds) else { continue }
+            guard now < looked &+ UInt64(Board.freshness.nanoseconds) else { continue }
             mark(.taken, seat, true)
             guard move(seat, from: State.posted, to: State.taken) else {
                 mark(.taken, seat, false)

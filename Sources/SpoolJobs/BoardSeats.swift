@@ -60,7 +60,8 @@ extension Board {
         /// Wakes the first one, and leaves the others to it: to wake one costs as much as to put a job, and who was in
         /// the gate just now is the best one to be there next. Should it have died they look themselves.
         private static func call(_ seats: UInt64, _ memory: StoreMemory) {
-            var rest = seats & (Board.bit(Board.seats) - 1)  // whatever stands in memory
+            let all = Board.bit(Board.seats) - 1  // whatever stands in memory
+            var rest = seats & all
             while rest != 0 {
                 let first = rest.trailingZeroBitCount
                 let relay = memory.word(.relay, first)
@@ -68,7 +69,7 @@ extension Board {
                 memory.calls(first).advance(waking: 1)
                 // Who had looked before may have gone on without them.
                 guard !memory.hasFate(first) else { return }
-                rest = relay.pointee.exchange(0, ordering: .sequentiallyConsistent)
+                rest = relay.pointee.exchange(0, ordering: .sequentiallyConsistent) & all
             }
         }
 

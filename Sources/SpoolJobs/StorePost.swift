@@ -31,6 +31,9 @@ extension Store {
             switch board.fate() {
             case .committed(let first, let number):
                 guard let log = connection.log else { throw unknownPut("the log is not open") }
+                guard first > 0, first <= Int64.max - Int64(jobs.count) else {
+                    throw unknownPut("their ids were overwritten in memory")
+                }
                 let ids = first...(first + Int64(jobs.count) - 1)
                 return .elsewhere(
                     ids, Unsynced(number, log, ledger, files.database, "putting jobs"))

@@ -91,7 +91,7 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
     /// Counts a commit. The caller holds the gate.
     /// - Returns: Its number, for ``sync(upTo:_:)``.
     func commit() -> UInt64 {
-        at(.committed).pointee.add(1, ordering: .sequentiallyConsistent).newValue
+        at(.committed).pointee.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
     }
 
     /// Whether it is known of the commit of that number, and so of those before it.
@@ -189,7 +189,7 @@ final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds 
     private func end(_ word: Word) { set(word, (value(word) | 1) &+ 1) }
 
     /// Writes down that a sync failed.
-    func fail() { at(.failures).pointee.add(1, ordering: .sequentiallyConsistent) }
+    func fail() { at(.failures).pointee.wrappingAdd(1, ordering: .sequentiallyConsistent) }
 
     /// Writes the log again. The caller holds the gate and SQLite's write lock.
     /// - Throws: `inputOutput` when the disk fails again.

@@ -2,6 +2,7 @@
 
 import Glibc
 import SpoolThreads
+import Synchronization
 import Testing
 
 @testable import SpoolJobs
@@ -284,6 +285,45 @@ import Testing
             Issue.record("it has another fate")
             return
         }
+    }
+
+    @Test("go in whatever stands in the memory", arguments: [UInt64.max, UInt64(Int64.max)])
+    func anyWord(value: UInt64) throws {
+        let memory = try StoreMemory(pair.leader.files)
+        for index in StoreMemory.Place.ledger..<StoreMemory.Place.size / 8 {
+            memory.word(index).pointee.store(value, ordering: .sequentiallyConsistent)
+        }
+        try pair.leader.put([.command("first")], now: noon)
+        memory.set(.last, value)
+        try pair.leader.put([.command("second")], now: noon)
+        try pair.poster.put([.command("third")], now: noon)
+        #expect(try pair.commands == "seat first second third")
+    }
+
+    @Test("are not taken when it is overwritten when their process looked last")
+    func overwrittenLook() throws {
+        let memory = try StoreMemory(pair.leader.files)
+        try pair.leader.inGate { _ in
+            #expect(try pair.poster.shared().board.post([.command("ghost")], now: noon))
+            memory.word(.looked, 0).pointee.store(.max, ordering: .sequentiallyConsistent)
+            try pair.leader.takeAlong("COMMIT")
+        }
+        #expect(try pair.commands == "seat")
+    }
+
+    @Test("D5: whose ids were overwritten are said to be unknown", arguments: [Int64.max, -1, 0])
+    func overwrittenID(first: Int64) throws {
+        let memory = try StoreMemory(pair.leader.files)
+        var posting: Thread?
+        try pair.leader.inGate { board in
+            posting = try pair.post("perhaps")
+            try pair.leader.takeAlong("COMMIT")
+            memory.word(.first, 0).pointee.store(
+                UInt64(bitPattern: first), ordering: .sequentiallyConsistent)
+            board.end(.committed(first: 0, number: 1)).call()
+        }
+        try posting?.join()
+        #expect(pair.isUnknown)
     }
 
     @Test("that are too large for a seat wait for the gate")
