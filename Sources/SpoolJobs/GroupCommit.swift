@@ -272,16 +272,22 @@ package final class GroupCommit: @unchecked Sendable {
             }
         } catch  where batch.requests.count == 1 {
             batch.requests[0].error = error
-        } catch .outcomeUnknown(let path, let doing, let detail) {
-            // Nobody may do again what may have happened.
-            for request in batch.requests {
-                request.error = .outcomeUnknown(path: path, doing: doing, detail: detail)
-            }
         } catch {
-            // One of them spoiled the transaction for all: each gets its own, and its own error.
-            for request in batch.requests { commit([request]) }
+            for request in batch.requests { bear(error, request) }
         }
         return batch
+    }
+
+    /// A transaction for several has failed.
+    private func bear(_ error: SpoolError, _ request: Request) {
+        switch error {
+        // Nobody may do again what may have happened.
+        case .outcomeUnknown: request.error = error
+        // Each would wait as long once more, one after the other. Who only looks need not wait for a turn.
+        case .locked where request.syncing != nil: request.error = error
+        // One of them spoiled it for all: each gets its own, and its own error.
+        default: commit([request])
+        }
     }
 
     private func perform(_ requests: [Request]) throws(SpoolError) {

@@ -37,6 +37,7 @@ struct Stopped {
         goOn()
         awaitStop()
         tell("late", store)
+        try tellMany()
         // Should it be too slow to take the job in time it is posted again.
         try goOnOncePosted()
         while tell("taken", store, unless: "locked") == "locked" {}
@@ -56,6 +57,24 @@ struct Stopped {
         }
         if outcome != silent { print("\(kind): \(outcome)") }
         return outcome
+    }
+
+    /// Threads of one program that put at once.
+    private func tellMany() throws {
+        let queue = try JobQueue("rig", kind: "many", in: JobStore(path))
+        let locked = Atomic(0)
+        let threads = (0..<100).map { _ in
+            Thread {
+                do throws(SpoolError) {
+                    try queue.put("")
+                } catch  where error.code == "locked" {
+                    locked.add(1, ordering: .relaxed)
+                }
+            }
+        }
+        for thread in threads { try thread.start() }
+        for thread in threads { try thread.join() }
+        print("many: \(locked.load(ordering: .relaxed)) locked")
     }
 
     // MARK: - The process that is stopped

@@ -145,6 +145,7 @@ struct ScheduleTests {
         let said = """
             seat: put
             late: locked
+            many: 100 locked
             taken: outcome_unknown
             late: locked
             after: put
