@@ -25,6 +25,12 @@ int64_t spool_file_system(const char *path) {
 
 void spool_start_writing(int descriptor) { sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE); }
 
+int spool_fill_holes(int descriptor, int64_t bytes) {
+    int status;
+    while ((status = fallocate(descriptor, 0, 0, bytes)) && errno == EINTR) {}
+    return status && errno == EOPNOTSUPP ? 0 : status;
+}
+
 /// Descriptors that are kept from children, plus one; 0 is free.
 static _Atomic int kept[1024];
 enum { room = sizeof kept / sizeof *kept };

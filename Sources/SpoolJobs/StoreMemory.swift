@@ -57,20 +57,32 @@ final class StoreMemory: @unchecked Sendable {  // what init has set; atomic wor
     private static func map(
         _ descriptor: Int32, _ path: String, isShared: Bool
     ) throws(SpoolError) -> UnsafeMutableRawPointer {
+        try fill(descriptor, path)
         let size = Place.size
-        var status = stat()
-        if fstat(descriptor, &status) != 0 || status.st_size < size {
-            // Written, not only made longer: a hole could find the disk full when it is touched.
-            let zeros = [UInt8](repeating: 0, count: size)
-            let count = pwrite(descriptor, zeros, size, 0)
-            if count >= 0, count < size { errno = ENOSPC }
-            guard count == size else { throw File.failure(path, "making it") }
-        }
         let kind = isShared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS
         let memory = mmap(
             nil, size, PROT_READ | PROT_WRITE, kind, isShared ? descriptor : -1, 0)
         guard let memory, memory != MAP_FAILED else { throw .system(call: "mmap", errno: errno) }
         return memory
+    }
+
+    /// Makes it long enough, and without holes, which could find the disk full when they are touched: that is a SIGBUS.
+    /// What stands there stays: others may have it mapped.
+    private static func fill(_ descriptor: Int32, _ path: String) throws(SpoolError) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw File.failure(path, "looking at it") }
+        let there = Int(status.st_size)
+        if there < Place.size {
+            let zeros = [UInt8](repeating: 0, count: Place.size - there)
+            let count = pwrite(descriptor, zeros, zeros.count, off_t(there))
+            if count >= 0, count < zeros.count { errno = ENOSPC }
+            guard count == zeros.count else { throw File.failure(path, "making it") }
+        }
+        // A copy has holes when cp, tar or rsync were told to look for zeros.
+        guard Int(status.st_blocks) * 512 < there else { return }
+        guard spool_fill_holes(descriptor, Int64(there)) == 0 else {
+            throw File.failure(path, "filling its holes")
+        }
     }
 
     /// Which start of the system this is, in words. Nil: it does not say; then no process can trust another's words.

@@ -82,6 +82,31 @@ struct FileSystemTests {
         #expect(try spool("put", "--", "true").status == 0)
     }
 
+    @Test("D4: that is full refuses a put whose shared memory came back from a copy with holes")
+    func holes() throws {
+        #expect(try spool("put", "--", "true").status == 0)
+        // As cp --sparse=always, tar -S and rsync -S leave it.
+        let shared = path + "-spool/shared"
+        let size = try #require(
+            try FileManager.default.attributesOfItem(atPath: shared)[.size] as? Int)
+        #expect(truncate(shared, 0) == 0 && truncate(shared, size) == 0)
+        // SQLite's own memory is there as long as somebody has the file open.
+        let store = try Store.open(path, .existing)
+        #expect(try store.counts(queue: nil).ready == 1)
+        try mount.set("size=3m")
+        let filler = mount.path + "/filler"
+        try Data().write(to: URL(fileURLWithPath: filler))
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: filler))
+        while (try? file.write(contentsOf: Data(count: 4096))) != nil {}
+        let refusal = try spool("put", "--", "true")
+        #expect(refusal.status == 74, "\(refusal)")
+        #expect(refusal.printed.hasPrefix("error: disk full while writing \(path)"))
+        try FileManager.default.removeItem(atPath: filler)
+        try file.close()
+        #expect(try spool("put", "--", "true").status == 0)
+        #expect(try store.counts(queue: nil).ready == 2)
+    }
+
     @Test("P6: that is read-only can be looked at, and refuses a put")
     func readOnly() throws {
         #expect(try spool("put", "--", "true").status == 0)

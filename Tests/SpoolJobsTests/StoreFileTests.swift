@@ -257,6 +257,19 @@ import Testing
         #expect(try FileManager.default.destinationOfSymbolicLink(atPath: path) != "")
     }
 
+    @Test("has a memory that is made longer with what stands in it, and with no holes")
+    func shortMemory() throws {
+        let store = try scratch.store()
+        try store.put([.command("true")], now: noon)
+        #expect(truncate(store.files.shared, 4096) == 0)
+        // A process of a version that needs more of it comes to those that use less.
+        let longer = try scratch.store()
+        #expect(try longer.shared().ledger.commits == 1)
+        var status = stat()
+        #expect(stat(store.files.shared, &status) == 0 && status.st_size == StoreMemory.Place.size)
+        #expect(Int(status.st_blocks) * 512 >= StoreMemory.Place.size)
+    }
+
     @Test("can be looked at while a sync of somebody's hangs")
     func hangingSync() throws {
         try scratch.store().put([.command("true")], now: noon)

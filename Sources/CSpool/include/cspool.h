@@ -43,6 +43,10 @@ void spool_bound_locks(int64_t nanoseconds);
 /// What was given to spool_bound_locks last, 0 if nothing was.
 int64_t spool_longest_lock(void);
 
+/// Gives so many bytes of a file their room on the disk, and leaves what stands in them. Returns 0, also where the file
+/// system knows no such thing, or -1 with errno. See fallocate(2).
+int spool_fill_holes(int descriptor, int64_t bytes);
+
 /// Lets the disk begin with what was written to a file, and does not wait until it has. See sync_file_range(2).
 void spool_start_writing(int descriptor);
 
