@@ -38,7 +38,7 @@ final class StoreMemory: @unchecked Sendable {  // what init has set; atomic wor
             throw .locked(path: files.database)
         }
         defer { file.unlock() }
-        let boot = StoreMemory.bootID()
+        let boot = try StoreMemory.bootID()
         base = try StoreMemory.map(file.descriptor, files.shared, isShared: boot != nil)
         self.file = file
         beginAnew(unless: boot ?? [])
@@ -86,12 +86,19 @@ final class StoreMemory: @unchecked Sendable {  // what init has set; atomic wor
     }
 
     /// Which start of the system this is, in words. Nil: it does not say; then no process can trust another's words.
-    private static func bootID() -> [UInt64]? {
-        let descriptor = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
+    /// - Throws: `system` when only this process is not told: one with words of its own would hear of no sync that
+    ///   failed, and tell of none.
+    private static func bootID() throws(SpoolError) -> [UInt64]? {
+        let path = "/proc/sys/kernel/random/boot_id"
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if [ENOENT, EACCES].contains(errno) { return nil }
+            throw .system(call: "opening " + path, errno: errno)
+        }
         defer { close(descriptor) }
         var id = [UInt64](repeating: 0, count: Place.boot.count)
         let count = id.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+        guard count >= 0 else { throw .system(call: "reading " + path, errno: errno) }
         return count > 0 ? id : nil
     }
 

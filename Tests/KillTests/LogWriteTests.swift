@@ -61,4 +61,20 @@ struct LogWriteTests {
             #expect(try length() == 0)
         }
     }
+
+    @Test(
+        "D1: is refused when descriptors are short as it asks which start of the system this is",
+        arguments: zip([EMFILE, ENFILE, ENOMEM, ENOENT, EACCES], [71, 71, 71, 0, 0] as [Int32]))
+    func unknownStart(_ number: Int32, _ expected: Int32) throws {
+        let boot = "/proc/sys/kernel/random/boot_id"
+        let fault = ["-f", "-qq", "-o", "/dev/null", "-P", boot, "-e", "trace=openat"]
+        let answer = ["-e", "inject=openat:error=\(number)"]
+        let put = [Program.folder.path + "/spool", "put", "--file", scratch.path, "--", "true"]
+        let program = try Program(
+            "/usr/bin/strace", fault + answer + put, in: scratch.directory)
+        let status = try program.wait()
+        #expect(status == expected, "\(number): \(program.printed)")
+        let isSaid = program.printed.contains(boot)
+        #expect(isSaid == (expected != 0), "\(number): \(program.printed)")
+    }
 }
