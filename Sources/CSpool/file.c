@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
@@ -31,36 +31,54 @@ int spool_fill_holes(int descriptor, int64_t bytes) {
     return status && errno == EOPNOTSUPP ? 0 : status;
 }
 
-/// Descriptors that are kept from children, plus one; 0 is free.
-static _Atomic int kept[1024];
-enum { room = sizeof kept / sizeof *kept };
+/// Descriptors that are kept from children. Whoever forks waits until one that was opened stands here, and one that
+/// does not stand here any more is closed.
+static int *kept;
+static size_t kept_count, kept_room;
+static pthread_mutex_t keeping = PTHREAD_MUTEX_INITIALIZER;
 
-void spool_keep_descriptor(int descriptor) {
-    for (int i = 0; i < room; i++) {
-        int nothing = 0;
-        if (atomic_compare_exchange_strong(&kept[i], &nothing, descriptor + 1)) return;
-    }
+static void stop_keeping(void) { pthread_mutex_lock(&keeping); }
+static void go_on_keeping(void) { pthread_mutex_unlock(&keeping); }
+
+static int has_room(void) {
+    if (kept_count < kept_room) return 1;
+    size_t room = kept_room ? 2 * kept_room : 64;
+    int *larger = realloc(kept, room * sizeof *kept);
+    if (!larger) return 0;
+    kept = larger;
+    kept_room = room;
+    return 1;
 }
 
-void spool_share_descriptor(int descriptor) {
-    for (int i = 0; i < room; i++) {
-        int it = descriptor + 1;
-        if (atomic_compare_exchange_strong(&kept[i], &it, 0)) return;
-    }
+int spool_open_kept(const char *path, int flags, mode_t mode) {
+    stop_keeping();
+    int descriptor = has_room() ? open(path, flags, mode) : -1;
+    if (descriptor >= 0) kept[kept_count++] = descriptor;
+    go_on_keeping();
+    return descriptor;
+}
+
+void spool_close_kept(int descriptor) {
+    stop_keeping();
+    for (size_t i = 0; i < kept_count; i++)
+        if (kept[i] == descriptor) {
+            kept[i] = kept[--kept_count];
+            break;
+        }
+    close(descriptor);
+    go_on_keeping();
 }
 
 /// In the child. The numbers stay in use: whoever has one may still close it.
 static void lose_kept(void) {
     int nothing = eventfd(0, EFD_CLOEXEC);
-    for (int i = 0; i < room; i++) {
-        int it = kept[i] - 1;
-        if (it < 0) continue;
-        if (nothing < 0 || dup3(nothing, it, O_CLOEXEC) < 0) close(it);
-    }
+    for (size_t i = 0; i < kept_count; i++)
+        if (nothing < 0 || dup3(nothing, kept[i], O_CLOEXEC) < 0) close(kept[i]);
     if (nothing >= 0) close(nothing);
+    go_on_keeping();
 }
 
-__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, lose_kept); }
+__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(stop_keeping, go_on_keeping, lose_kept); }
 
 static int64_t longest_wait;
 

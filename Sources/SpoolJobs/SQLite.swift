@@ -18,6 +18,7 @@ final class Connection {
     /// A sync of SQLite's has failed: what was written before may never reach the disk.
     var hasFailedToSync = false
     private var gathered: GatheredLog?
+    private let process = getpid()
     /// It has read, so that it has the log's index.
     private var isSettled = false
     private(set) var isClosed = false
@@ -51,7 +52,8 @@ final class Connection {
 
     /// Ends its use; its statements were freed before.
     func close() {
-        guard !isClosed else { return }
+        // In a forked child it is the parent's: to close it would undo a transaction that the parent has begun.
+        guard !isClosed, process == getpid() else { return }
         isClosed = true
         // What it holds would stay locked until the last connection of this process is closed.
         if isLockedOut { unlockLog() }

@@ -58,31 +58,34 @@ public struct StoreFiles: Hashable, Sendable {
 final class File {
     let descriptor: Int32
 
-    private init(_ descriptor: Int32) { self.descriptor = descriptor }
+    private let isKept: Bool
 
-    deinit {
-        spool_share_descriptor(descriptor)
-        close(descriptor)
+    private init(_ path: String, isKept: Bool) throws(SpoolError) {
+        let flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW
+        let opening: (Int32) -> Int32 = {
+            isKept ? spool_open_kept(path, $0, 0o600) : open(path, $0, 0o600)
+        }
+        var descriptor = opening(flags)
+        if descriptor < 0, errno == ENOENT {
+            descriptor = opening(flags | O_CREAT)
+            if descriptor >= 0 { fchmod(descriptor, 0o600) }
+        }
+        guard descriptor >= 0 else { throw File.failure(path, "opening it") }
+        (self.descriptor, self.isKept) = (descriptor, isKept)
     }
 
-    /// As ``side(_:)``, of a file whose flock(2) forked children must not hold on to: they get another descriptor.
+    deinit {
+        if isKept { spool_close_kept(descriptor) } else { close(descriptor) }
+    }
+
+    /// As ``side(_:)``, of a file whose locks forked children must not hold on to: they get another descriptor.
     static func lockable(_ path: String) throws(SpoolError) -> File {
-        let file = try side(path)
-        spool_keep_descriptor(file.descriptor)
-        return file
+        try File(path, isKept: true)
     }
 
     /// Opens a side file, made if it is missing: mode 0600 whatever the umask, never through a symbolic link.
     /// - Throws: `notAStore` for a link; `notPermitted`, `readOnly`, `diskFull`, `inputOutput`.
-    static func side(_ path: String) throws(SpoolError) -> File {
-        var descriptor = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
-        if descriptor < 0, errno == ENOENT {
-            descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-            if descriptor >= 0 { fchmod(descriptor, 0o600) }
-        }
-        guard descriptor >= 0 else { throw File.failure(path, "opening it") }
-        return File(descriptor)
-    }
+    static func side(_ path: String) throws(SpoolError) -> File { try File(path, isKept: false) }
 
     static func failure(_ path: String, _ doing: String) -> SpoolError {
         switch errno {

@@ -28,8 +28,13 @@ struct FaultRig {
             }
             Mutant.chosen = mutant
         }
-        if words[1] == "forked" { try Forked.live(in: words[2]) }
-        if words[1] == "stopped" { try Stopped.live(in: words[2]) }
+        switch words[1] {
+        case "forked": try Forked.live(in: words[2])
+        case "forked-meanwhile": try Forked.meanwhile(in: words[2])
+        case "forked-in-transaction": try Forked.inTransaction(in: words[2])
+        case "stopped": try Stopped.live(in: words[2])
+        default: break
+        }
         if words[1] == "memory", fault_memory_begin() != 0 {
             throw SpoolError.usage("SQLite was used before its memory could be made scarce")
         }

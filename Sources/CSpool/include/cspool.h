@@ -27,12 +27,12 @@ int spool_any_byte_is_locked(int fd);
 /// The number of the kind of file system that a path is on, f_type of statfs(2), or a negative errno.
 int64_t spool_file_system(const char *path);
 
-/// Keeps a descriptor to this process: children that are forked get one in its place that means nothing, so that they
-/// do not hold its flock(2) when we have died. See pthread_atfork(3).
-void spool_keep_descriptor(int descriptor);
+/// open(2) of a descriptor that is kept to this process: children that are forked get one in its place that means
+/// nothing, so that they do not hold its locks when we have died. No fork comes in between. See pthread_atfork(3).
+int spool_open_kept(const char *path, int flags, mode_t mode);
 
-/// Undoes spool_keep_descriptor, if it was done: before the descriptor is closed.
-void spool_share_descriptor(int descriptor);
+/// close(2) of such a descriptor. No fork comes in between here either.
+void spool_close_kept(int descriptor);
 
 /// Waits for a file's flock(2). Returns 0, or a negative errno: -ETIMEDOUT if spool_bound_locks says when.
 int spool_lock_file(int descriptor);
