@@ -143,7 +143,10 @@ extension Store {
 
     /// For who has only looked. Nil when somebody syncs: that one has the file open, too.
     private func unwaitedLedger() -> SyncLedger? {
-        guard isInPlace, let memory = try? StoreMemory(files, waits: false) else { return nil }
+        // Looked at before, so that none is made, and again: it may be that of the file which has the name now.
+        guard isInPlace, let memory = try? StoreMemory(files, waits: false), isInPlace else {
+            return nil
+        }
         return SyncLedger(memory)
     }
 
