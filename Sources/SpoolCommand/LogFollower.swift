@@ -43,13 +43,14 @@ final class LogFollower {
     }
 
     /// Shows what is there and what comes, until the job is finished.
-    /// - Parameter whileReady: Called at each look at a job that nobody has taken yet.
+    /// - Parameter whileWaiting: Called at each look at a job that nobody has.
     func follow(
         streams: LogStreams,
-        whileReady: () throws(SpoolError) -> Void = { () throws(SpoolError) in }
+        whileWaiting: () throws(SpoolError) -> Void = { () throws(SpoolError) in }
     ) throws(SpoolError) {
         while true {
             let again = bell.answer()
+            try bell.goRounds()
             drain()
             let row = try store.job(id)
             try show(row, streams)
@@ -58,7 +59,7 @@ final class LogFollower {
             guard row.state.isUnfinished, !isOver, !screen.hasLostItsReader else {
                 return try finish()
             }
-            if row.state == .ready { try whileReady() }
+            if row.state != .running { try whileWaiting() }
             wait(again)
         }
     }

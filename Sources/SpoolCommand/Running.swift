@@ -78,7 +78,9 @@ enum Running {
         var pause = PauseNotice(id, in: plan.model.queue, screen)
         try follower.follow(streams: .both) { () throws(SpoolError) in
             try pause.look(store)
-            // The worker that was seen may have been about to end.
+            // The worker that was seen may have been about to end, or was killed. One for a file that was moved would
+            // make a new one.
+            try store.checkInPlace()
             try ensureWorker(of: plan.model.queue, store)
         }
         return JobStatus.exitStatus(of: try store.job(id))

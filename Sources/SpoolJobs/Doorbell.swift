@@ -31,6 +31,7 @@ public final class Doorbell {
     private var seen: Int64
     private var patience: Duration?
     private var isClosed = false
+    private var nextRound = Deadline(after: Doorbell.safetyPoll)
 
     /// - Throws: `system` when the process or user has no inotify instance left (see
     ///   /proc/sys/fs/inotify/max_user_instances), `notAStore`, `inputOutput`.
@@ -82,6 +83,19 @@ public final class Doorbell {
         }
         patience = wait < .milliseconds(512) ? wait * 2 : nil
         return wait
+    }
+
+    /// What whoever waits sees to once a second, whatever rings, as there may be nobody else who does: that the file
+    /// still has its name, and that the jobs of a worker that died come back. Call it before you look.
+    /// - Returns: How many jobs came back.
+    /// - Throws: `notAStore` when the file was removed or replaced.
+    @discardableResult
+    public func goRounds() throws(SpoolError) -> Int {
+        guard nextRound.isPast else { return 0 }
+        nextRound = Deadline(after: Doorbell.safetyPoll)
+        try store.checkInPlace()
+        // Who may not write waits on; what is wrong with the file the look says.
+        return store.gate == nil ? 0 : (try? store.recover(now: .now())) ?? 0
     }
 
     /// True if the log was written to.

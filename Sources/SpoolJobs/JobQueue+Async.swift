@@ -105,15 +105,14 @@ extension JobQueue {
         }
         let deadline = Deadline(after: timeout)
         let watch = try store.watch(.settled)
-        let name = name
         while true {
             try Task.checkCancellation()
             let seen = watch.rings
-            let counts = try await store.commits.perform(reading: true) {
-                store throws(SpoolError) in
-                try store.lanes().filter { $0.queue == name }.reduce(Counts()) { $0 + $1.counts }
+            let isOver = try await store.commits.perform(reading: true) {
+                [self] store throws(SpoolError) in
+                try isFinished(store)
             }
-            guard counts.unfinished > 0 else { return true }
+            guard !isOver else { return true }
             guard !deadline.isPast else { return false }
             await watch.wait(after: seen, until: deadline)
         }

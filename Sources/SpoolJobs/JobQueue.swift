@@ -182,7 +182,7 @@ public struct JobQueue: Sendable {
 
     /// Blocks until every job that was put is finished, those put meanwhile too; scheduled ones count.
     /// - Returns: False when the time was up before.
-    /// - Throws: `badInput` for a negative time.
+    /// - Throws: `badInput` for a negative time; `notAStore` when the file was removed or replaced.
     @discardableResult
     public func join(timeout: Duration? = nil) throws(SpoolError) -> Bool {
         if let timeout, timeout < .zero { throw .badInput("a timeout cannot be negative.") }
@@ -190,10 +190,19 @@ public struct JobQueue: Sendable {
         let watch = try store.watch(.settled)
         while true {
             let seen = watch.rings
-            guard try unfinished() > 0 else { return true }
+            let isOver = try store.commits.perform(reading: true) { store throws(SpoolError) in
+                try isFinished(store)
+            }
+            guard !isOver else { return true }
             guard !deadline.isPast else { return false }
             watch.wait(after: seen, until: deadline)
         }
+    }
+
+    /// A look of those who wait: nobody finishes anything in a file that was moved.
+    func isFinished(_ store: Store) throws(SpoolError) -> Bool {
+        try store.checkInPlace()
+        return try counts(in: store).unfinished == 0
     }
 
     /// How many jobs were put and are not finished: ready, scheduled, retrying and running ones.
@@ -207,9 +216,12 @@ public struct JobQueue: Sendable {
 
     /// How many jobs stand in each state.
     public func counts() throws(SpoolError) -> Counts {
-        let name = name
-        return try store.commits.perform(reading: true) { store throws(SpoolError) in
-            try store.lanes().filter { $0.queue == name }.reduce(Counts()) { $0 + $1.counts }
+        try store.commits.perform(reading: true) { store throws(SpoolError) in
+            try counts(in: store)
         }
+    }
+
+    private func counts(in store: Store) throws(SpoolError) -> Counts {
+        try store.lanes().filter { $0.queue == name }.reduce(Counts()) { $0 + $1.counts }
     }
 }

@@ -176,6 +176,7 @@ public final class Joiner {
         var rang = true
         while true {
             let again = bell.answer()
+            if try bell.goRounds() > 0 { rang = true }
             let now = try look()
             if !rang, again == nil, let before, before != now { missedWakeups += 1 }
             progress(now)

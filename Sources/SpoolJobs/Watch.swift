@@ -105,6 +105,8 @@ final class Watch: @unchecked Sendable {  // the mutable part is touched with th
         _ = poll(&events, 2, limit.pollTimeout())
         var drained: UInt64 = 0
         if events[1].revents != 0 { _ = read(wake, &drained, 8) }
+        // A file that was moved is told to those who wait by their own look.
+        _ = try? bell.goRounds()
         var isRing = station.safety.isPast
         if events[0].revents != 0 || station.again.isPast {
             // Nil: rung, or a foreign commit can be seen. Else somebody writes, and it can not be seen yet.

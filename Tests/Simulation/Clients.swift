@@ -154,6 +154,8 @@ final class Clients {
             else {
                 return
             }
+            // As Doorbell.goRounds: there may be nobody else who finds it out.
+            try self.attempt { _ = try self.world.recover($0) }
             try self.look(join, isSafety: true)
             self.poll(join)
         }

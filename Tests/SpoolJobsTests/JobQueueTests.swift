@@ -1,5 +1,6 @@
 // JobQueueTests.swift - the durable queue speaks Python's queue contract, from threads and from tasks.
 
+import Glibc
 import SpoolThreads
 import Testing
 
@@ -145,6 +146,41 @@ import Testing
         }  // the lock on its byte goes with the store, as it would with the process
         let job = try queue().get(timeout: .seconds(30))
         #expect(job.claim.attempt == 2)
+    }
+
+    @Test("J2: a join ends when the worker of a job that was to be cancelled has died")
+    func joinAfterDeath() async throws {
+        let queue = try queue()
+        for id in Int64(1)...2 {
+            try await queue.put("x")
+            do {
+                let other = try scratch.store(.existing)
+                let typed = Selection(kinds: .some(["mail"]), commands: false)
+                let owner = try other.owner()
+                #expect(try other.take(1, owner, from: typed, now: .now()).count == 1)
+            }
+            _ = try scratch.store(.existing).cancel(
+                [id], signal: 15, grace: .seconds(10), now: .now())
+            let isOver = id == 1 ? try joined(queue) : try await queue.join(timeout: .seconds(30))
+            #expect(isOver)
+        }
+    }
+
+    private func joined(_ queue: JobQueue) throws -> Bool { try queue.join(timeout: .seconds(30)) }
+
+    @Test("J2: who waits for a file that was moved is told so")
+    func moved() async throws {
+        let queue = try queue()
+        try await queue.put("x")
+        let other = try JobQueue("other", in: queue.store)
+        // Who begins to wait now finds no file at all.
+        #expect(try await !queue.join(timeout: .zero))
+        await #expect(throws: SpoolError.empty) { _ = try await other.get(timeout: .zero) }
+        #expect(rename(scratch.path, scratch.path + ".moved") == 0)
+        let error = Store.removed(try Path.canonical(scratch.path))
+        #expect(throws: error) { try joined(queue) }
+        await #expect(throws: error) { _ = try await queue.join(timeout: .seconds(30)) }
+        await #expect(throws: error) { _ = try await other.get(timeout: .seconds(30)) }
     }
 }
 

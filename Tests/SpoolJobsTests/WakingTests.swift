@@ -80,6 +80,23 @@ import Testing
         #expect(rung.contains(.settled), "who joins would find it out a second later")
     }
 
+    @Test("J2: who joins finds out by himself that a worker died; who may only look waits on")
+    func lonely() throws {
+        let store = try scratch.store()
+        try store.put([.command("a")], now: noon)
+        do {
+            let other = try scratch.store(.existing)
+            _ = try other.take(1, try other.owner())
+        }
+        _ = try store.cancel([1], signal: 15, grace: .seconds(10), now: noon)
+        let onlooker = try Joiner(.all, of: scratch.store(.readOnly))
+        #expect(try !onlooker.wait(until: Deadline(after: .milliseconds(1500))).isFinished)
+        let joiner = try Joiner(.all, of: store)
+        let end = try joiner.wait(until: Deadline(after: .seconds(30)))
+        #expect(end.isFinished && end.failed == 1)
+        #expect(joiner.missedWakeups == 0)
+    }
+
     @Test("J4: a join with a time limit says what is left; one on an empty queue returns at once")
     func limits() throws {
         let store = try scratch.store()
