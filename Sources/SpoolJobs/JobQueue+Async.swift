@@ -80,14 +80,15 @@ extension JobQueue {
         guard isCurrent else { throw .claimLost(job: claim.job, attempt: claim.attempt) }
     }
 
-    /// Takes the next job and runs `body`: returning is done, throwing is failed; a cancelled task gives the job back.
+    /// Takes the next job and runs `body`: returning is done, throwing is failed; a task that was cancelled
+    /// gives the job back. One that was not has failed, though what it waited for was cancelled.
     public func work(
         timeout: Duration? = nil, _ body: (ClaimedJob) async throws -> Void
     ) async throws {
         let job = try await get(timeout: timeout)
         do {
             try await body(job)
-        } catch is CancellationError {
+        } catch is CancellationError where Task.isCancelled {
             return try await release(job)
         } catch {
             return try await fail(job, because: "\(error)")

@@ -148,6 +148,23 @@ import Testing
         #expect(job.claim.attempt == 2)
     }
 
+    @Test("work records a cancellation of something else as a failure; a cancelled task gives back")
+    func foreignCancellation() async throws {
+        let queue = try queue()
+        try await queue.put(contentsOf: [NewJob(.kind("mail"), retries: 0)])
+        let cancelled = Task {
+            try await queue.work { _ async throws in
+                withUnsafeCurrentTask { $0?.cancel() }
+                throw CancellationError()
+            }
+        }
+        try await cancelled.value
+        #expect(try queue.counts().ready == 1)
+        try await queue.work { _ async throws in throw CancellationError() }
+        let row = try scratch.store(.existing).job(1)
+        #expect(row.state == .dead && row.error == "CancellationError()")
+    }
+
     @Test("J2: a join ends when the worker of a job that was to be cancelled has died")
     func joinAfterDeath() async throws {
         let queue = try queue()
