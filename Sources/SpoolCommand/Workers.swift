@@ -29,13 +29,18 @@ struct Workers: SpoolSubcommand {
         for worker in workers {
             table.add([
                 Cell(Escaping.line(worker.name), .bold), Cell(String(worker.pid)),
-                Cell("\(worker.running)/\(worker.consumers)"),
+                Cell(busy(worker)),
                 Cell(Phrases.age(now - worker.started)),
                 Cell(worker.queues.isEmpty ? "all" : Escaping.line(worker.queues)),
             ])
         }
         try table.write(on: screen)
         return 0
+    }
+
+    /// A program with the library has no number of consumers.
+    private func busy(_ worker: WorkerRow) -> String {
+        worker.consumers == 0 ? "\(worker.running)" : "\(worker.running)/\(worker.consumers)"
     }
 
     private func json(_ worker: WorkerRow) -> JSONObject {

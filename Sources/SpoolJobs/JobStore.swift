@@ -63,7 +63,7 @@ public final class JobStore: Sendable {
         }
         try store.recover(now: .now())
         let made = try store.register(
-            name: processName(), consumers: 1, queues: "", now: .now())
+            name: processName(), consumers: 0, queues: "", now: .now())
         shared.lock.withLock { shared.registered = made }
         return made
     }

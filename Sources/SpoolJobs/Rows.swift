@@ -139,7 +139,7 @@ public struct WorkerRow: Hashable, Sendable {
     public var name: String
     /// Its process.
     public var pid: Int32
-    /// How many jobs it runs at once.
+    /// How many jobs it runs at once; zero for a program with the library, which takes as many as it likes.
     public var consumers: Int
     /// As given with -q; empty for all queues.
     public var queues: String

@@ -10,6 +10,7 @@ extension Store {
     /// Makes this store an owner of claims, until its process dies or ``retire(owner:now:)``.
     /// - Parameters:
     ///   - name: What tables show as the worker; host:pid is usual.
+    ///   - consumers: How many processes it has for its jobs. Zero: it runs them itself, and its death is a consumer's.
     ///   - queues: As given with -q; empty for all.
     public func register(
         name: String, consumers: Int, queues: String, now: UnixTime
@@ -84,11 +85,27 @@ extension Store {
             var count = 0
             // Whoever died meanwhile has leftovers that were not ended: the next look finds it.
             for owner in dead {
-                count += try end(owner, .workerLost, error: "the worker died", now)
+                count += try bury(owner, now)
             }
             if count > 0 { ringForAll() }
             return count
         }
+    }
+
+    /// Of a worker with consumers of its own nobody's death is its jobs' fault: it would have told of it. Whoever runs
+    /// jobs himself died in the one that he had; of several nobody knows which it was, or whether it was one of them.
+    private func bury(_ owner: Int64, _ now: UnixTime) throws(SpoolError) -> Int {
+        guard try runsItsJobs(owner), try claims(of: owner).count == 1 else {
+            return try end(owner, .workerLost, error: "the worker died", now)
+        }
+        return try end(owner, .consumerDied, error: "consumer died: its program ended", now)
+    }
+
+    private func runsItsJobs(_ owner: Int64) throws(SpoolError) -> Bool {
+        let select = try statement("SELECT 1 FROM owner WHERE id = ?1 AND consumers = 0")
+        defer { select.reset() }
+        select.bind(1, owner)
+        return try select.step()
     }
 
     /// A job that was given back is ready, or it ended, as one that was to be cancelled.

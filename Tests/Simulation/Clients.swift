@@ -42,7 +42,8 @@ final class Clients {
 
     private func open(_ mode: OpenMode) throws {
         let store = try world.openStore(mode)
-        owner = try store.register(name: "application", consumers: 1, queues: "", now: world.wall)
+        owner = try store.register(name: "application", consumers: 0, queues: "", now: world.wall)
+        world.judge.programs.insert(owner)
         self.store = store
     }
 

@@ -23,6 +23,8 @@ final class Judge {
     private(set) var transactions = 0
     /// Reasons for which jobs were started again by hand.
     var retries: [Int64: Int] = [:]
+    /// The owners that run their jobs themselves.
+    var programs: Set<Int64> = []
 
     init(_ breaks: Breaks) { self.breaks = breaks }
 
@@ -237,11 +239,7 @@ final class Judge {
         var next = model
         let lost = model.jobs.filter { _, job in job.owner.map(dead.contains) ?? false }
         let after = lost.map { id, job in
-            (
-                id,
-                next.settle(
-                    Claim(job: id, attempt: job.attempt, owner: job.owner ?? 0), .workerLost)
-            )
+            (id, lose(id, job, in: &next, isAlone: lost.count { $1.owner == job.owner } == 1, now))
         }
         func tell(_ end: HistoryEvent.Kind) {
             for (id, job) in after.sorted(by: { $0.0 < $1.0 }) {
@@ -261,6 +259,18 @@ final class Judge {
         tell(.return)
         if !dead.isEmpty { try settled(store, next) }
         return count
+    }
+
+    /// R6: a program died in the only job that it had; of several nobody knows.
+    private func lose(
+        _ id: Int64, _ job: Model.Job, in next: inout Model, isAlone: Bool, _ now: UnixTime
+    ) -> Model.Job? {
+        let owner = job.owner ?? 0
+        let verdict: Verdict =
+            isAlone && programs.contains(owner) ? .consumerDied : .workerLost
+        let after = next.settle(Claim(job: id, attempt: job.attempt, owner: owner), verdict)
+        if after?.state == .retrying { next.jobs[id]?.due = now + .seconds(1) }
+        return after
     }
 
     /// An owner ends in order.

@@ -165,6 +165,42 @@ import Testing
         #expect(row.state == .dead && row.error == "CancellationError()")
     }
 
+    @Test("R6: a job that kills the program which took it three times in a row is dead")
+    func poison() throws {
+        let poison = Array("poison".utf8)
+        try queue().put(contentsOf: [newJob(poison), newJob(Array("good".utf8))])
+        for _ in 0..<4 {
+            let queue = try queue()
+            while let job = try? queue.get(timeout: .seconds(5)), job.body.bytes != poison {
+                try queue.taskDone(job)
+            }
+        }  // the lock on its byte goes with the store, as it would with the process
+        let store = try scratch.store(.existing)
+        #expect(try [store.job(1).state, store.job(2).state] == [.dead, .done])
+        #expect(
+            try store.attempts(of: 1).map(\.verdict) == [
+                .consumerDied, .consumerDied, .consumerDied,
+            ])
+        #expect(try store.check() == [])
+    }
+
+    @Test("R3: of several jobs that a program held as it died none is taken for the reason")
+    func severalHeld() throws {
+        for _ in 0..<4 {
+            let queue = try queue()
+            if try queue.unfinished() == 0 {
+                try queue.put(contentsOf: [newJob([1]), newJob([2])])
+            }
+            for _ in 0..<2 { _ = try queue.get(timeout: .seconds(30)) }
+        }
+        let store = try scratch.store(.existing)
+        #expect(try store.recover(now: .now()) == 2)
+        #expect(try store.counts(queue: nil).ready == 2)
+        #expect(try store.attempts(of: 2).allSatisfy { $0.verdict == .workerLost })
+    }
+
+    private func newJob(_ body: [UInt8]) -> NewJob { NewJob(.kind("mail"), body: .bytes(body)) }
+
     @Test("J2: a join ends when the worker of a job that was to be cancelled has died")
     func joinAfterDeath() async throws {
         let queue = try queue()
