@@ -11,7 +11,7 @@ enum Places {
     private static let ofOneRun: Set<ArraySlice<UInt8>> = Set(
         [
             ResourceLimits.variable, "SPOOL_JOB_ID", "SPOOL_ATTEMPT", "SPOOL_MAX_ATTEMPTS",
-            "SPOOL_WORKER", "SPOOL_DEADLINE",
+            "SPOOL_WORKER", "SPOOL_DEADLINE", "SPOOL_SESSION",
         ].map { Array($0.utf8)[...] })
 
     /// Directory and environment as --cwd, --env and --clean-env make them.

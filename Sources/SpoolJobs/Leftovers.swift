@@ -4,13 +4,17 @@
 // What made a group of its own, as timeout(1) does and a shell with job control, is not in it, and when all of those
 // were killed nobody does it: such children would overlap with the next run.
 // They are found by what they were given at their start: SPOOL_FILE, SPOOL_JOB_ID and SPOOL_ATTEMPT in
-// their environment (proc(5)). A process that made a session of its own left its job on purpose, and is
-// let alone.
+// their environment (proc(5)). SPOOL_SESSION there is the session of their worker's consumers: a process that is in
+// another one left its job on purpose, by setsid(2) of its own or of an ancestor, and is let alone. No number of a
+// session is used again while a process is in it.
 
 private import Glibc
 private import SpoolThreads
 
 package enum Leftovers {
+    /// The variable that tells a command the session in which it begins.
+    package static let session = "SPOOL_SESSION"
+
     /// Kills the processes of these attempts of jobs of one store, and returns when none is left that we may see.
     package static func end(_ attempts: [Claim], of database: String) {
         guard !attempts.isEmpty else { return }
@@ -21,10 +25,9 @@ package enum Leftovers {
         // A process may have started another one while we looked.
         for _ in 0..<20 {
             let found = Path.names(in: "/proc").compactMap { Int32($0) }.filter { process in
-                guard isOfItsJob(process), let variables = environment(of: process) else {
-                    return false
-                }
-                return variables.contains(file)
+                guard let session = joined(process), let variables = environment(of: process)
+                else { return false }
+                return variables.contains(file) && variables.contains(entry(Self.session, session))
                     && jobs.contains { variables.contains($0.0) && variables.contains($0.1) }
             }
             guard !found.isEmpty else { return }
@@ -37,10 +40,10 @@ package enum Leftovers {
         Array("\(name)=\(value)".utf8)[...]
     }
 
-    /// A job's process group is in the session of its worker; what left the job leads a session of its own.
-    private static func isOfItsJob(_ process: Int32) -> Bool {
+    /// The session that a process is in. Nil: it leads it, as no process of a job does, or has gone.
+    private static func joined(_ process: Int32) -> String? {
         let (group, session) = (getpgid(process), getsid(process))
-        return group > 1 && session >= 0 && group != session
+        return group > 1 && session >= 0 && group != session ? String(session) : nil
     }
 
     /// Nil: it has gone, or is not ours to look at.

@@ -14,7 +14,7 @@ final class PreparedPlace {
 
     private static let own: [[UInt8]] = [
         "SPOOL_JOB_ID", "SPOOL_QUEUE", "SPOOL_ATTEMPT", "SPOOL_MAX_ATTEMPTS", "SPOOL_WORKER",
-        "SPOOL_DEADLINE",
+        "SPOOL_DEADLINE", "SPOOL_SESSION",
         "SPOOL_FILE", "SPOOL_KIND", ResourceLimits.variable,
     ].map { Array("\($0)=".utf8) }
 
@@ -70,6 +70,7 @@ extension Assignment {
         tell("SPOOL_MAX_ATTEMPTS", "\(maxAttempts)")
         tell("SPOOL_WORKER", setup.worker)
         tell("SPOOL_FILE", setup.file)
+        tell(Leftovers.session, "\(getsid(0))")
         if let deadline { tell("SPOOL_DEADLINE", deadline.rfc3339) }
         if !limits.isEmpty { tell(ResourceLimits.variable, limits.text) }
         switch work {

@@ -144,7 +144,9 @@ import Testing
     )
     func leftovers() throws {
         let stay = "sh -c 'echo $$ > \(scratch.directory)/inside; exec sleep 300'"
-        let leave = "setsid sh -c 'echo $$ > \(scratch.directory)/away; exec sleep 300' &"
+        // Its child has a group of its own, as a shell's with job control.
+        let daemon = "set -m; sleep 300 & echo $! > \(scratch.directory)/away; wait"
+        let leave = "setsid bash -c '\(daemon)' &"
         let words = ["sh", "-c", "\(leave)\n\(stay)\ntrue"].map { Array($0.utf8) }
         try Store.open(scratch.path, .create).put([NewJob(.command(words))], now: .now())
         let worker = try work()

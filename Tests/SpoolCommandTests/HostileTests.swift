@@ -126,6 +126,27 @@ import Testing
         #expect(bench.shell("cat count").text == "0\n")
     }
 
+    @Test("X1: what made a session of its own outlives its job, with the groups that it made")
+    func daemon() throws {
+        bench.write("set -m; sleep 297.5 & echo $! > away; wait", to: "daemon")
+        bench.write(
+            """
+            setsid -f bash daemon < /dev/null > /dev/null 2>&1
+            timeout 300 sleep 296.5 &
+            until pgrep -fx 'sleep 296.5' && test -s away; do sleep 0.01; done
+            echo x > begun
+            exec sleep 300
+            """, to: "job")
+        bench.spool("put", "--", "sh", "job")
+        let worker = try bench.start("-j", "1")
+        #expect(begun())
+        bench.spool("cancel", "1")
+        #expect(bench.shell("timeout 60 '\(Program.spool)' join 1").status == 1)
+        #expect(bench.shell("pgrep -fx 'sleep 296.5'").text == "")
+        #expect(bench.shell("kill $(cat away)").status == 0)
+        _ = try bench.end(worker)
+    }
+
     @Test("R13: jobs in more places than a consumer remembers each run in their own")
     func places() {
         _ = bench.shell(

@@ -32,7 +32,7 @@ import Testing
         #expect(log.hasPrefix("\(bench.directory)/there\n"))
         for line in [
             "COLOR=blue", "SPOOL_JOB_ID=1", "SPOOL_QUEUE=q", "SPOOL_ATTEMPT=1",
-            "SPOOL_MAX_ATTEMPTS=1",
+            "SPOOL_MAX_ATTEMPTS=1", "SPOOL_SESSION=",
             "SPOOL_WORKER=me", "SPOOL_FILE=\(bench.file)", "SPOOL_DEADLINE=2",
         ] { #expect(log.contains("\n" + line), "\(line)") }
     }
