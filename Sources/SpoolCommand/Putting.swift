@@ -189,10 +189,12 @@ enum PutHints {
     }
 
     static func sayIfNobodyWatches(_ jobs: [NewJob], in store: Store, _ screen: Screen) {
-        guard isWanted(screen), let queue = jobs.first?.queue else { return }
+        guard isWanted(screen), let job = jobs.first else { return }
+        let queue = job.queue
         // The jobs are put; that nothing can be said about workers is not worth an error.
         guard let workers = try? store.workers() else { return }
-        guard !workers.contains(where: { Watching.isWatching($0, queue) }) else { return }
+        guard !workers.contains(where: { Watching.isWatching($0, queue, kind: job.work.kind) })
+        else { return }
         guard Watching.isDue(store.files.directory + "/hint", every: pause) else { return }
         let option = queue == "default" ? "" : " -q \(queue)"
         screen.note(
@@ -207,9 +209,12 @@ enum PutHints {
 
 /// Which worker takes from which queue.
 enum Watching {
-    /// `queues` is what -q was given: names, each perhaps with a weight as in mail*5.
-    static func isWatching(_ worker: WorkerRow, _ queue: String) -> Bool {
-        worker.queues.isEmpty
+    /// `queues` is what -q was given: names, each perhaps with a weight as in mail*5. Programs with the library run no
+    /// commands.
+    /// - Parameter kind: Nil: of a command.
+    static func isWatching(_ worker: WorkerRow, _ queue: String, kind: String?) -> Bool {
+        guard worker.consumers > 0 || kind != nil else { return false }
+        return worker.queues.isEmpty
             || worker.queues.split(separator: ",").contains { choice in
                 choice.prefix { $0 != "*" } == queue[...]
             }

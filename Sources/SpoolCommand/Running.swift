@@ -89,9 +89,10 @@ enum Running {
     private static func ensureWorker(
         of queue: String, _ store: Store
     ) throws(SpoolError) {
-        guard try !store.workers().contains(where: { Watching.isWatching($0, queue) }) else {
-            return
+        let isWatched = try store.workers().contains {
+            Watching.isWatching($0, queue, kind: nil)
         }
+        guard !isWatched else { return }
         let words = [
             "spool", "work", "--detach", "-q", queue, "--idle-exit", "30s", "--file",
             store.files.database,

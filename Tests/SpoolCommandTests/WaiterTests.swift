@@ -1,6 +1,7 @@
 // WaiterTests.swift - run, join and log -f when nobody else looks: their worker was killed, or their file was moved.
 
 import Foundation
+import SpoolJobs
 import SpoolThreads
 import Testing
 
@@ -36,6 +37,15 @@ import Testing
         #expect(ended() == "0\n")
         #expect(bench.rows("SELECT state, attempt FROM jobs") == "done|2")
         if let last = livingWorker() { kill(last, SIGTERM) }
+    }
+
+    @Test("R3: run starts a worker beside a program with the library, which runs no commands")
+    func runBesideProgram() throws {
+        let queue = try JobQueue("mail", in: JobStore(bench.file))
+        #expect(throws: SpoolError.empty) { try queue.get(timeout: .milliseconds(1)) }
+        begin("run -- echo hello")
+        #expect(ended() == "0\n")
+        #expect(bench.shell("cat out").text == "hello\n")
     }
 
     @Test(
