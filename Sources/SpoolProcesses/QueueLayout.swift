@@ -31,7 +31,7 @@ struct QueueHeader {
     var readyCount: UInt32 = 0
     var heldCount: UInt32 = 0
     var freeUnits: UInt32
-    /// Where to look for room next.
+    /// Where to look for room next: the head of a record, or the end.
     var cursor: UInt32 = 0
     /// Greater than that of any record.
     var nextNumber: UInt64 = 1

@@ -1,8 +1,10 @@
 // RecordQueue+Records.swift - the records in the arena, and the lists through them. With the lock held.
 //
-// Invariant: the records fill the arena without gaps, so whoever begins at 0 finds each by the sizes. Room is found by
-// next fit; free neighbours become one on the way. What is written into a free record, the head of a split-off rest
-// included, means nothing until the word before it is committed.
+// Invariants: the records fill the arena without gaps, so whoever begins at 0 finds each by the sizes; and the cursor
+// stands at the head of one, or at the end, after each store. Room is found by next fit; free neighbours become one on
+// the way. What is written into a free record, the head of a split-off rest included, means nothing until the word
+// before it is committed. Words and links are looked at before they are followed: in memory that somebody has written
+// into a walk must not go on for ever, with the lock held.
 
 private import Glibc
 internal import SpoolThreads
@@ -18,6 +20,27 @@ extension RecordQueue {
 
     @inline(__always) func word(at index: UInt32) -> RecordWord {
         RecordWord(bits: atom(index).pointee.load(ordering: .relaxed))
+    }
+
+    /// A word by which a walk goes on: its record has a size, and lies in the arena.
+    @inline(__always) private func soundWord(at index: UInt32) -> RecordWord {
+        let word = word(at: index)
+        guard word.units > 0, word.units <= units &- index, word.state != nil else {
+            reportDamage()
+        }
+        return word
+    }
+
+    /// The record behind this one in its list, in which the caller has passed `passed`: there are no more than units.
+    @inline(__always) func next(of index: UInt32, _ passed: inout UInt32) -> UInt32 {
+        passed &+= 1
+        guard index < units, passed <= units else { reportDamage() }
+        return record(at: index).pointee.next
+    }
+
+    /// Ends the process, and leaves the lock to the next one: no verb can be trusted any more.
+    @inline(never) private func reportDamage() -> Never {
+        fatalError("a shared queue is damaged: somebody wrote into its memory")
     }
 
     /// The one store that makes an operation happen.
@@ -44,7 +67,8 @@ extension RecordQueue {
         return UInt32((count + Record.headSize + Record.unit - 1) / Record.unit)
     }
 
-    /// A free record of that size, or nil. It is free until another word is committed to it.
+    /// A free record of that size, or nil. It is free until another word is committed to it; the cursor goes behind it
+    /// then.
     func findRoom(_ need: UInt32) -> UInt32? {
         guard header.pointee.freeUnits >= need else { return nil }
         let end = units
@@ -53,12 +77,12 @@ extension RecordQueue {
         if index > (end - header.pointee.freeUnits) &* 2 &+ Self.warmUnits { index = 0 }
         while seen <= end {
             if index >= end { index = 0 }
-            var size = word(at: index).units
-            if word(at: index).state == .free {
-                size = mergeFree(index, upTo: need)
+            let word = soundWord(at: index)
+            var size = word.units
+            if word.state == .free {
+                size = mergeFree(index, size, upTo: need)
                 if size >= need {
                     if size > need { commit(.free(size - need), at: index + need) }
-                    header.pointee.cursor = index + need
                     return index
                 }
             }
@@ -69,15 +93,18 @@ extension RecordQueue {
     }
 
     /// Makes a free record one with the free ones behind it until it is big enough. Returns its size.
-    private func mergeFree(_ index: UInt32, upTo need: UInt32) -> UInt32 {
-        let old = word(at: index).units
+    private func mergeFree(_ index: UInt32, _ old: UInt32, upTo need: UInt32) -> UInt32 {
         var size = old
         while size < need, index + size < units {
-            let behind = word(at: index + size)
+            let behind = soundWord(at: index + size)
             guard behind.state == .free else { break }
             size += behind.units
         }
-        if size != old { commit(.free(size), at: index) }
+        guard size != old else { return size }
+        // It stood at one that is none from here on, whether room is found or not.
+        let cursor = header.pointee.cursor
+        if cursor > index, cursor < index + size { header.pointee.cursor = index }
+        commit(.free(size), at: index)
         return size
     }
 
@@ -108,9 +135,9 @@ extension RecordQueue {
     /// Before the first one that was put later: given back items were put before all that nobody got yet.
     func insertByNumber(_ index: UInt32, into list: inout RecordList) {
         let number = record(at: index).pointee.number
-        var (previous, next) = (Record.none, list.first)
+        var (previous, next, passed) = (Record.none, list.first, UInt32(0))
         while next != Record.none, record(at: next).pointee.number < number {
-            (previous, next) = (next, record(at: next).pointee.next)
+            (previous, next) = (next, self.next(of: next, &passed))
         }
         record(at: index).pointee.next = next
         if previous == Record.none { list.first = index } else { link(previous, index) }
@@ -124,9 +151,11 @@ extension RecordQueue {
             if next == Record.none { list.last = next }
             return
         }
-        var previous = list.first
-        while record(at: previous).pointee.next != index {
-            previous = record(at: previous).pointee.next
+        var (previous, passed) = (list.first, UInt32(0))
+        while true {
+            let behind = self.next(of: previous, &passed)
+            if behind == index { break }
+            previous = behind
         }
         link(previous, next)
         if next == Record.none { list.last = previous }
@@ -138,11 +167,7 @@ extension RecordQueue {
     func forEachRecord(_ body: (UInt32, RecordWord) -> Void) {
         var index: UInt32 = 0
         while index < units {
-            let word = word(at: index)
-            let left = units - index
-            precondition(
-                word.units > 0 && word.units <= left && word.state != nil,
-                "a shared queue is damaged: somebody wrote into its memory")
+            let word = soundWord(at: index)
             body(index, word)
             index += word.units
         }

@@ -69,9 +69,9 @@ extension RecordQueue {
 
     /// Drops what nobody got, and counts it as finished.
     func dropReady() {
-        var index = header.pointee.ready.first
+        var (index, passed) = (header.pointee.ready.first, UInt32(0))
         while index != Record.none {
-            let next = record(at: index).pointee.next
+            let next = next(of: index, &passed)
             let units = word(at: index).units
             commit(.free(units), at: index)
             header.pointee.freeUnits += units
@@ -99,9 +99,9 @@ extension RecordQueue {
 
     /// Gives back whatever a member holds.
     func giveBackAll(of slot: Int) {
-        var index = members[slot].held.first
+        var (index, passed) = (members[slot].held.first, UInt32(0))
         while index != Record.none {
-            let next = record(at: index).pointee.next
+            let next = next(of: index, &passed)
             giveBack(index)
             index = next
         }

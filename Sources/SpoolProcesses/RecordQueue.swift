@@ -146,6 +146,7 @@ final class RecordQueue: @unchecked Sendable {  // guarded by its shared lock
         }
         write(bytes, need, at: index)
         commit(.ready(need, deliveries: 0), at: index)
+        header.pointee.cursor = index + need
         append(index, to: &header.pointee.ready)
         header.pointee.readyCount += 1
         hint.pointee.store(header.pointee.readyCount, ordering: .relaxed)
@@ -218,9 +219,9 @@ final class RecordQueue: @unchecked Sendable {  // guarded by its shared lock
             throw .taskDoneTooOften
         }
         let thread = UInt(pthread_self())
-        var index = members[slot].held.first
+        var (index, passed) = (members[slot].held.first, UInt32(0))
         while index != Record.none, record(at: index).pointee.thread != thread {
-            index = record(at: index).pointee.next
+            index = next(of: index, &passed)
         }
         finish(index == Record.none ? members[slot].held.first : index, slot)
     }

@@ -3,7 +3,8 @@
 //     SharedKillRig storm KILLS SEED [neglect-repair | neglect-holders]
 //     SharedKillRig steps (every | SAMPLES) SEED [neglect-repair | neglect-holders] [OPERATION]
 //
-// "storm" kills producers, consumers and joiners of one queue at random instants and replaces them; "steps" kills one
+// "storm" kills producers, consumers and joiners of one queue at random instants and replaces them, of queues bound by
+// places and by bytes in turn; "steps" kills one
 // process at each instruction of one verb, or at so many of them. Prints counts; exit status 1 if anything was lost,
 // hung, damaged, delivered to two living holders, or joined too early. With "neglect-..." the queue does not put in
 // order what a death left: a rig that never went red proves nothing. "use" is Use.swift.
@@ -114,14 +115,17 @@ extension RecordQueue {
         acquire()
         defer { release() }
         var (free, ready, held) = (UInt32(0), UInt32(0), UInt32(0))
-        forEachRecord { _, word in
+        let header = header.pointee
+        var hasCursor = header.cursor == units
+        forEachRecord { index, word in
+            hasCursor = hasCursor || header.cursor == index
             switch word.state {
             case .ready: ready += 1
             case .held: held += 1
             case .free, nil: free += word.units
             }
         }
-        let header = header.pointee
+        guard hasCursor else { return "the cursor stands in the midst of a record" }
         guard (free, ready, held) == (header.freeUnits, header.readyCount, header.heldCount) else {
             return "counts \(header.freeUnits) \(header.readyCount) \(header.heldCount),"
                 + " records \(free) \(ready) \(held)"

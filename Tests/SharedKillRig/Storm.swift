@@ -10,6 +10,21 @@ import SpoolThreads
 
 @testable import SpoolProcesses
 
+/// What a put waits for, and so how large items are and how long they are held.
+enum Bound {
+    case places, bytes
+
+    func queue() throws(SpoolError) -> SharedQueue<[UInt8]> {
+        SharedQueue(try RecordQueue(limit: self == .places ? 40 : 0, bytes: 32 << 10))
+    }
+
+    /// Bound by bytes, a few are so large that there is often no room for them in one piece.
+    func size(_ dice: inout Dice) -> Int {
+        let isLarge = self == .bytes && dice.next() % 4 == 0
+        return Int.random(in: isLarge ? 4096...12 << 10 : 8...1500, using: &dice)
+    }
+}
+
 struct Storm {
     /// How long the slowest process may take to end.
     private let patience: Duration
@@ -31,9 +46,11 @@ struct Storm {
 
     mutating func run() throws(SpoolError) {
         var left = kills
+        var bound = Bound.places
         while left > 0 {
-            try batch(min(left, Self.killsPerQueue))
+            try batch(min(left, Self.killsPerQueue), bound)
             left -= Self.killsPerQueue
+            bound = bound == .places ? .bytes : .places
         }
         let kinds = Ledger.Doing.allCases.map { "\(struck[Int($0.rawValue)]) \($0)" }
         print(
@@ -44,18 +61,18 @@ struct Storm {
     }
 
     /// One queue, its users, and so many kills.
-    private mutating func batch(_ kills: Int) throws(SpoolError) {
+    private mutating func batch(_ kills: Int, _ bound: Bound) throws(SpoolError) {
         let ledger = try Ledger()
-        let queue = SharedQueue<[UInt8]>(try RecordQueue(limit: 40, bytes: 32 << 10))
+        let queue = try bound.queue()
         queue.records.neglect = neglect
-        var users = (0..<Ledger.processes).map { start($0, queue, ledger) }
+        var users = (0..<Ledger.processes).map { start($0, queue, ledger, bound) }
         for _ in 0..<kills {
             Pause.briefly(upTo: .microseconds(1500))
             let victim = Int.random(in: 0..<users.count, using: &dice)
             let doing = ledger.doing(victim)
             strike(users[victim])
             struck[Int(doing.rawValue)] += 1
-            users[victim] = start(victim, queue, ledger)
+            users[victim] = start(victim, queue, ledger, bound)
         }
         try end(users, queue, ledger)
     }
@@ -91,12 +108,12 @@ struct Storm {
     }
 
     private mutating func start(
-        _ process: Int, _ queue: SharedQueue<[UInt8]>, _ ledger: Ledger
+        _ process: Int, _ queue: SharedQueue<[UInt8]>, _ ledger: Ledger, _ bound: Bound
     ) -> Int32 {
         ledger.say(.other, process)
         var dice = Dice(seed: dice.next())
         return forked {
-            let user = User(process: process, queue: queue, ledger: ledger)
+            let user = User(process: process, queue: queue, ledger: ledger, bound: bound)
             do throws(SpoolError) {
                 switch process {
                 case 0..<2: try user.produce(&dice)
@@ -117,14 +134,14 @@ private struct User {
     let process: Int
     let queue: SharedQueue<[UInt8]>
     let ledger: Ledger
+    let bound: Bound
 
     /// In bursts, so that the queue is full at times, and empty at times.
     func produce(_ dice: inout Dice) throws(SpoolError) {
         while !ledger.isStopped {
             for _ in 0..<Int.random(in: 1...60, using: &dice) {
                 guard let number = ledger.takeNumber(process) else { return }
-                let item = Stamped.item(
-                    UInt64(number), size: Int.random(in: 8...1500, using: &dice))
+                let item = Stamped.item(UInt64(number), size: bound.size(&dice))
                 ledger.say(.putting, process)
                 try queue.put(item)
                 ledger.acknowledge(number)
@@ -134,28 +151,55 @@ private struct User {
         }
     }
 
-    /// Half of them look out for the next item before they sleep.
+    /// Half of them look out for the next item before they sleep. Bound by bytes, they keep an item now and then until
+    /// they have the next one, or there is none.
     func consume(_ dice: inout Dice) throws(SpoolError) {
         var spin = Spin()
+        var kept: Delivery<[UInt8]>?
         while true {
-            ledger.say(.waiting, process)
-            let delivery =
-                process % 2 == 0 ? try queue.getDelivery(&spin) : try queue.getDelivery()
-            ledger.say(.holding, process)
-            guard let stamp = Stamped.number(delivery.item) else {
-                ledger.count(.damaged)
-                return
+            ledger.say(kept == nil ? .waiting : .holding, process)
+            let delivery: Delivery<[UInt8]>
+            do throws(SpoolError) {
+                let timeout = kept == nil ? nil : Duration.zero
+                delivery =
+                    process % 2 == 0
+                    ? try queue.getDelivery(timeout: timeout, &spin)
+                    : try queue.getDelivery(timeout: timeout)
+            } catch .empty {
+                if let last = kept { try finish(last) }
+                kept = nil
+                continue
             }
-            let number = Int(stamp)
-            let before = ledger.hold(number, getpid())
-            if before != 0, spool_process_lives(before) == 1 { ledger.count(.twoLivingHolders) }
-            if delivery.number < ledger.deliver(number) { ledger.count(.miscounted) }
+            ledger.say(.holding, process)
+            guard take(delivery) else { return }
             if dice.next() % 8 == 0 { Pause.briefly(upTo: .microseconds(50)) }
-            ledger.process(number)
-            _ = ledger.hold(number, 0)
-            ledger.say(.finishing, process)
-            try queue.taskDone(delivery)
+            let last = kept
+            kept = bound == .bytes && dice.next() % 4 == 0 ? delivery : nil
+            if let last { try finish(last) }
+            if kept == nil { try finish(delivery) }
         }
+    }
+
+    /// - Returns: False when it is damaged.
+    private func take(_ delivery: Delivery<[UInt8]>) -> Bool {
+        guard let stamp = Stamped.number(delivery.item), stamp < Ledger.items else {
+            ledger.count(.damaged)
+            return false
+        }
+        let number = Int(stamp)
+        let before = ledger.hold(number, getpid())
+        if before != 0, spool_process_lives(before) == 1 { ledger.count(.twoLivingHolders) }
+        if delivery.number < ledger.deliver(number) { ledger.count(.miscounted) }
+        return true
+    }
+
+    private func finish(_ delivery: Delivery<[UInt8]>) throws(SpoolError) {
+        let number = Int(Stamped.number(delivery.item) ?? 0)
+        ledger.process(number)
+        _ = ledger.hold(number, 0)
+        ledger.say(.finishing, process)
+        try queue.taskDone(delivery)
+        ledger.say(.holding, process)
     }
 
     func join() throws(SpoolError) {
