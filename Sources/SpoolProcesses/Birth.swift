@@ -101,10 +101,10 @@ extension Birth {
                 name: identity.name, daemon: identity.daemon, method: identity.method,
                 parent: ParentProcess(identity, parent)))
         guard identity.daemon else { return }
-        spool_die_with_parent()
+        // The kernel's signal comes when the thread ends that made this process, which for spawn may be any.
+        if identity.method != .spawn { spool_die_with_parent() }
         if spool_wait_ready(parent, Int32(POLLIN), -1, 0) != 0 { _exit(125) }
         guard identity.method == .spawn else { return }
-        // Made by a thread that may end before its process: so a thread of our own watches the process.
         do throws(SpoolError) {
             try Thread.detach("spool-parent") {
                 while spool_wait_ready(parent, Int32(POLLIN), -1, -1) <= 0 {}

@@ -41,7 +41,7 @@ struct ChildRig {
 
     static func main() throws {
         ChildProcess.serveIfAsked(
-            work, count, sleeper, fail, echo, exits, passOn, family, inspect, server, noise,
+            work, count, sleeper, talker, fail, echo, exits, passOn, family, inspect, server, noise,
             writer, poller, nag, slowEcho, call,
             square, whoami, gate, fragile, troubled, connected, setUp, environment, speak,
             poolInside, partner)

@@ -32,6 +32,12 @@ let sleeper = ChildEntry("sleeper") { (answer: Connection) in
     while true { pause() }
 }
 
+/// Says that it is there, and sends every message back.
+let talker = ChildEntry("talker") { (connection: Connection) in
+    try connection.send(getpid())
+    try answer(connection)
+}
+
 /// Ends with an error.
 let fail = ChildEntry("fail") { (text: String) in throw SpoolError.badInput(text) }
 

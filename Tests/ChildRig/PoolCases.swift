@@ -79,6 +79,17 @@ let pools: [String: Case] = [
         listener.close()
         pool.shutdown()
     },
+    "submitter": { method in
+        // The process is made for the first task, by the thread that submits it, which ends while the task runs.
+        let pool = try ProcessPool(maxWorkers: 1, method: method)
+        let made = Queue<(Listener, [Waiting])>()
+        try inPassingThread { try made.put(held(pool, 1)) }
+        let (listener, waiting) = try made.get()
+        try? waiting[0].connection.sendBytes([])
+        try check(waiting[0].future.exception() == nil, "the process does not end with the thread")
+        listener.close()
+        pool.shutdown()
+    },
     "killed": { method in
         let pool = try ProcessPool(maxWorkers: 2, method: method)
         let (listener, waiting) = try held(pool, 2)

@@ -37,29 +37,27 @@ let relatives: [String: Case] = [
     },
     "daemons": { method in
         // As above, but a daemon ends with its parent however that dies.
-        let pipe = try Pipe(duplex: false)
+        let (pipe, word) = (try Pipe(), try Pipe(duplex: false))
         let middle = ChildProcess(
             forking: {
-                // Started by a thread that ends: the daemon does not end with it.
-                let starter = Thread {
-                    try ChildProcess(sleeper, pipe.second, daemon: true, method: method).start()
+                let begin: @Sendable () throws -> Void = {
+                    try ChildProcess(talker, pipe.second, daemon: true, method: method).start()
+                    try word.second.send(pipe.first.recv(Int32.self))
                 }
-                if method == .fork {
-                    try ChildProcess(sleeper, pipe.second, daemon: true, method: .fork).start()
-                } else {
-                    try starter.start()
-                    try starter.join()
-                }
+                // Started by a thread that ends while the daemon works: the daemon does not end with it.
+                if method == .fork { try begin() } else { try inPassingThread(begin) }
                 pipe.second.close()
+                try word.second.send("the thread has ended")
                 while true { pause() }
             })
         try middle.start()
         pipe.second.close()
-        let daemon = try pipe.first.recv(Int32.self)
-        try check(kill(daemon, 0) == 0, "the daemon lives on without the thread that started it")
-        try check(!pipe.first.poll(timeout: .milliseconds(20)), "the daemon lives")
+        let daemon = try word.first.recv(Int32.self)
+        let _: String = try word.first.recv()
+        try? pipe.first.sendBytes([7])
+        try check((try? pipe.first.recvBytes()) == [7], "the daemon outlives its starter's thread")
         try middle.kill()
-        // It held the last copy of the sending end.
+        // It held the last copy of the other end.
         try check(expectError { _ = try pipe.first.recvBytes() } == .endOfFile, "the daemon ended")
         try check(spool_wait_gone(daemon, 30_000) == 1, "the daemon ended")
     },
@@ -220,6 +218,19 @@ private func replaced(_ signal: Int32) throws {
     let now = children().filter { $0 != before.pid }
     try check(now.count == 1 && (now == zygote) == (signal == SIGINT), "\(zygote) became \(now)")
     try before.kill()
+}
+
+/// Runs `body` in a thread that has ended when this returns, for the kernel too: it has told the thread's children.
+func inPassingThread(_ body: @escaping @Sendable () throws -> Void) throws {
+    let thread = Thread(onUncaught: { fatalError("\($0)") }, body)
+    try thread.start()
+    let number = thread.ident ?? 0
+    try thread.join()
+    let deadline = Deadline(after: .seconds(30))
+    while access("/proc/self/task/\(number)", F_OK) == 0 {
+        try check(!deadline.isPast, "the thread ends")
+        Pause.briefly(upTo: .milliseconds(1))
+    }
 }
 
 /// Runs `body` in a child by fork(2), and gives its wait status: 0 if it is true. It has ten seconds, then an alarm.

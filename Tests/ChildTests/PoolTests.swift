@@ -30,6 +30,11 @@ import Testing
     @Test("R12, cFP2: killing a process fails its task only; it is replaced", arguments: methods)
     func killed(_ method: StartMethod) throws { try run("killed", method) }
 
+    @Test(
+        "R12: a task outlives the thread that submitted it, for which its process was made",
+        arguments: methods)
+    func submitter(_ method: StartMethod) throws { try run("submitter", method) }
+
     @Test("R12: a task whose process dies is tried again as often as was told")
     func retries() throws { try run("retries") }
 
