@@ -187,9 +187,12 @@ let package = Package(
                 "SpoolThreads",
             ],
             swiftSettings: strict),
+        .target(name: "CFaultZygote", path: "Tests/CFaultZygote"),
         .executableTarget(
             name: "ChildRig",
-            dependencies: ["CSpool", "SpoolProcesses", "SpoolQueues", "SpoolThreads"],
+            dependencies: [
+                "CFaultZygote", "CSpool", "SpoolProcesses", "SpoolQueues", "SpoolThreads",
+            ],
             path: "Tests/ChildRig", swiftSettings: strict),
         .testTarget(
             name: "ChildTests",

@@ -16,21 +16,36 @@ extension ChildProcess {
         let birth = Birth(
             identity, entry: entry, input: input, parent: here.number, directory: place.number)
         let message = try Connection.message(birth, passed)
-        let (ours, theirs) = try Descriptor.sockets(packets: false).release()
-        let connection = Connection(checked: ours, true, true)
-        let (pid, descriptor) = try begin(work.program, Descriptor(owning: theirs))
+        // A fork server that was killed may have made a child first: it sees the end of its connection, and ends.
+        for _ in 0..<2 {
+            let (ours, theirs) = try Descriptor.sockets(packets: false).release()
+            let connection = Connection(checked: ours, true, true)
+            defer { connection.close() }
+            if let newborn = try begin(work.program, Descriptor(owning: theirs)) {
+                return try bear(newborn, message, connection)
+            }
+        }
+        throw .noWorker("the fork server was killed as it began.")
+    }
+
+    /// Tells a process that waits for its birth what it is.
+    private func bear(
+        _ newborn: Newborn, _ message: Connection.Outgoing, _ connection: Connection
+    ) throws(SpoolError) {
         do throws(SpoolError) {
             try connection.send(message)
         } catch .closed {
             // It has died already: its end says how.
         } catch {
-            spool_signal_process(descriptor, SIGKILL)
-            ProcessEnd.reap(pid)
-            Glibc.close(descriptor)
+            spool_signal_process(newborn.descriptor, SIGKILL)
+            ProcessEnd.reap(newborn.pid)
+            Glibc.close(newborn.descriptor)
             throw error
         }
-        began(pid, descriptor)
+        began(newborn.pid, newborn.descriptor)
     }
+
+    private typealias Newborn = (pid: Int32, descriptor: Int32)
 
     private var identity: Birth.Identity {
         Birth.Identity(
@@ -38,16 +53,16 @@ extension ChildProcess {
             parentID: getpid())
     }
 
-    /// Makes a process that waits for its birth at the other end of `socket`.
+    /// Makes a process that waits for its birth at the other end of `socket`. Nil: the fork server was killed.
     private func begin(
         _ program: String, _ socket: consuming Descriptor
-    ) throws(SpoolError) -> (pid: Int32, descriptor: Int32) {
+    ) throws(SpoolError) -> Newborn? {
         if method == .spawn {
             let running = try Zygote.execute(
                 Zygote.childArgument, name, program, socket.number)
             return (running.pid, running.pidDescriptor)
         }
-        let pid = try ChildRoll.shared.fork(socket: socket.number)
+        guard let pid = try ChildRoll.shared.fork(socket: socket.number) else { return nil }
         return (pid, try Self.descriptor(of: pid))
     }
 

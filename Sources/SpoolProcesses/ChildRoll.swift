@@ -154,19 +154,21 @@ final class ChildRoll: @unchecked Sendable {  // its state is touched with the l
 
     // MARK: - The zygote
 
-    /// Lets the zygote make a child that gets `socket`; starts one if there is none, or it has died.
-    func fork(socket: Int32) throws(SpoolError) -> Int32 {
+    /// Lets the zygote make a child that gets `socket`; starts one if there is none. Nil: it has died, and may have
+    /// given `socket` to a child that nobody knows of. The next one must get another.
+    func fork(socket: Int32) throws(SpoolError) -> Int32? {
         try withLock { state.asking }.withLock { () throws(SpoolError) in
-            if let zygote = withLock({ state.zygote }) {
-                if let pid = try zygote.fork(socket: socket) { return pid }
-                zygote.end()
+            let zygote: Zygote
+            if let running = withLock({ state.zygote }) {
+                zygote = running
+            } else {
+                zygote = try Zygote.start()
+                withLock { state.zygote = zygote }
             }
-            let fresh = try Zygote.start()
-            withLock { state.zygote = fresh }
-            guard let pid = try fresh.fork(socket: socket) else {
-                throw .noWorker("the fork server was killed as it began.")
-            }
-            return pid
+            if let pid = try zygote.fork(socket: socket) { return pid }
+            withLock { state.zygote = nil }
+            zygote.end()
+            return nil
         }
     }
 }

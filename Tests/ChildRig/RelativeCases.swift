@@ -1,5 +1,6 @@
 // RelativeCases.swift - cases about parents, siblings, grandchildren, and the process that forks them.
 
+import CFaultZygote
 import CSpool
 import Glibc
 import SpoolProcesses
@@ -122,6 +123,15 @@ let relatives: [String: Case] = [
     },
     "interrupted": { method in try replaced(SIGINT) },
     "killed": { method in try replaced(SIGKILL) },
+    "unheard": { _ in
+        fault_zygote_arm()
+        for number in 0..<8 {
+            let child = try started(exits, "status", .forkServer)
+            try child.join()
+            let end = try child.exitStatus
+            try check(end?.exit == 9, "child \(number): \(String(describing: end))")
+        }
+    },
     "stranger": { method in
         let pipe = try Pipe()
         let first = try started(sleeper, pipe.second, method)

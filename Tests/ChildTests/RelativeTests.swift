@@ -50,6 +50,11 @@ import Testing
     @Test("cPR23: the process that forks is replaced when it was killed, and its children live on")
     func killed() throws { try Rig.run("killed") }
 
+    @Test(
+        "R12: a child is made although the process that forks is killed when it has forked, and before it says so"
+    )
+    func unheard() throws { try Rig.run("unheard") }
+
     @Test("a forked child cannot join or kill its siblings", arguments: StartMethod.allCases)
     func stranger(_ method: StartMethod) throws { try Rig.run("stranger", method.rawValue) }
 
