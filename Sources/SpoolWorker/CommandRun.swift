@@ -85,12 +85,15 @@ final class CommandRun {
         running.signal(SIGKILL)
         consumer.slots.clearGroup(consumer.slot)
         let end = running.reap()
-        if verdict != nil { Leftovers.end([job.claim], of: consumer.setup.file) }
+        report.exit = end.exit
+        report.signal = end.signal
+        // All of these may run again at once.
+        if verdict != nil || report.wasToldToEnd {
+            Leftovers.end([job.claim], of: consumer.setup.file)
+        }
         report.ended = .now()
         log.finish(now: report.ended)
         report.pid = running.pid
-        report.exit = end.exit
-        report.signal = end.signal
         report.userMicroseconds = end.userMicroseconds
         report.systemMicroseconds = end.systemMicroseconds
         report.peakKiB = end.peakKiB

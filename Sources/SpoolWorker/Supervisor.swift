@@ -147,6 +147,8 @@ public final class Supervisor {
     private func turn() throws(SpoolError) {
         var isDecided = false
         while !isDecided, !isOver {
+            // The signal that ended a job may have come to us during the last exchange.
+            if !state.doubted.isEmpty { try hearSignals() }
             let actions = state.handle(.turn, now: .now())
             isDecided = true
             for action in actions {

@@ -6,13 +6,14 @@ package import SpoolThreads
 private import Glibc
 
 extension SupervisorState {
-    private var isWorking: Bool { phase == .working }
+    var isWorking: Bool { phase == .working }
 
     mutating func turn(_ now: Deadline) -> [Action] {
         guard phase != .over else { return [] }
         if suspect <= now { countMissedWakeup() }
+        settleDoubted(now)
         var actions = forks(now) + recalls(now) + stops(now) + kills(now)
-        if held > 0 || !unsettled.isEmpty { idleSince = now }
+        if held > 0 || !unsettled.isEmpty || !doubted.isEmpty { idleSince = now }
         if isFinished(now) {
             phase = .over
             actions.append(.finish)
@@ -44,11 +45,13 @@ extension SupervisorState {
 
     mutating func drain(_ now: Deadline) -> [Action] {
         phase = .draining(until: now + settings.grace)
+        believe()
         return consumers.indices.filter { consumers[$0].held.count > 1 }.map { recall($0) }
     }
 
     mutating func stopNow(_ now: Deadline) -> [Action] {
         phase = .stopping(until: now + .seconds(2))
+        believe()
         return stopOrders(SIGKILL, grace: .zero)
     }
 
@@ -81,7 +84,7 @@ extension SupervisorState {
     }
 
     private func isFinished(_ now: Deadline) -> Bool {
-        guard held == 0, unsettled.isEmpty else { return false }
+        guard held == 0, unsettled.isEmpty, doubted.isEmpty else { return false }
         guard isWorking else { return true }
         if let most = settings.maxJobs, taken >= most { return true }
         if settings.untilEmpty, isEmpty, lookAt > now { return true }
@@ -149,6 +152,7 @@ extension SupervisorState {
     package func wakeTime(_ now: Deadline) -> Deadline {
         var wake = min(tickAt, lookAt, suspect)
         if !unsettled.isEmpty { wake = min(wake, settleBy) }
+        if let first = doubted.first { wake = min(wake, first.until) }
         // Room alone is no reason to wake: a consumer that has enough to do takes no more yet.
         if room(now) > 0, isHungry(now) { wake = min(wake, dueAt) }
         if isPaced(now) { wake = min(wake, pacedUntil) }

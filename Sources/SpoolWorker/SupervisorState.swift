@@ -112,6 +112,8 @@ package struct SupervisorState {
     package var phase = Phase.working
     /// Outcomes that no exchange has settled yet.
     package var unsettled: [Outcome] = []
+    /// Those that may have ended by a signal that the worker is about to hear, in order.
+    package var doubted: [(outcome: Outcome, until: Deadline)] = []
     var settleBy = Deadline.never
     var taken = 0
     /// The last look left nothing to take, and nothing was given back since.
@@ -191,7 +193,7 @@ package struct SupervisorState {
             // Only what it holds: a claim that was taken from it is not its to settle.
             guard consumers[slot].settle(outcome) else { continue }
             forget(outcome.claim.job)
-            unsettled.append(outcome)
+            receive(outcome, now)
             if outcome.verdict == .recalled { taken -= 1 }
             // It is ready again, and no bell says so.
             if outcome.verdict == .released || outcome.verdict == .recalled { isDry = false }

@@ -73,7 +73,7 @@ extension WorkerKillTests {
         return try ids.flatMap { try store.attempts(of: Int64($0)) }
     }
 
-    /// Not its commands: they end by the signal as by any other, and have failed then.
+    /// Not its commands: what they wrote would not tell whether they had ended.
     private func tellAll(of worker: Program, _ dice: inout Dice) {
         let signal = [SIGTERM, SIGINT, SIGHUP].randomElement(using: &dice) ?? SIGTERM
         let all = [worker.pid] + Children.ofSpool(worker.pid)

@@ -34,6 +34,27 @@ import Testing
         #expect(bench.rows("SELECT state, attempt FROM jobs") == "done|1")
     }
 
+    @Test(
+        "R11: what is sent to the commands, too, gives their jobs back, whoever hears it first",
+        arguments: ["$command $worker $others", "$worker $others $command"])
+    func commands(_ order: String) throws {
+        _ = bench.shell("spool put -- sh -c 'echo $$ > begun; sleep 300; true'")
+        let worker = try bench.start("-j", "2")
+        #expect(begun())
+        let told = bench.shell(
+            """
+            worker=\(worker.processIdentifier)
+            others=$(cat /proc/$worker/task/*/children)
+            command="$(cat begun) $(cat /proc/$(cat begun)/task/*/children)"
+            kill -TERM \(order)
+            """)
+        #expect(told.status == 0)
+        worker.waitUntilExit()
+        #expect(worker.terminationStatus == 0)
+        #expect(bench.rows("SELECT state, attempt FROM jobs") == "ready|1")
+        #expect(bench.rows("SELECT outcome, signal FROM attempts") == "released|\(SIGTERM)")
+    }
+
     @Test("R6: hears of a consumer's death where its parent ignores SIGCHLD")
     func ignored() {
         bench.spool("put", "--retries", "0", "--", "sh", "-c", "kill -9 $PPID; sleep 60")
