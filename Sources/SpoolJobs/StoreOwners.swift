@@ -64,12 +64,22 @@ extension Store {
         return next.int(0)
     }
 
-    /// Releases what the owner still holds, attempts not counted, and ends it.
-    public func retire(owner: Int64, now: UnixTime) throws(SpoolError) {
-        try write("ending a worker") { () throws(SpoolError) in
-            if try end(owner, .released, error: nil, now) > 0 { ringForAll() }
+    /// Settles what no exchange has settled, releases what the owner still holds, attempts not counted, and ends it.
+    /// - Parameter random: In 0 ..< 1: spreads retries.
+    /// - Returns: For each outcome where the job went; nil if the claim was lost.
+    @discardableResult
+    public func retire(
+        owner: Int64, settling outcomes: [Outcome] = [], now: UnixTime,
+        random: () -> Double = { 0 }
+    ) throws(SpoolError) -> [Move?] {
+        let moves = try write("ending a worker") { () throws(SpoolError) in
+            let moves = try settle(outcomes, now, random)
+            let count = try end(owner, .released, error: nil, now)
+            if count > 0 || !moves.isEmpty { ringForAll() }
+            return moves
         }
         lives?.end(owner)
+        return moves
     }
 
     /// Gives back the jobs of owners that died. Cheap when nobody did.
@@ -140,17 +150,26 @@ extension Store {
         let outcomes = try claims(of: owner).map { (claim, started) in
             Outcome(claim, verdict, Run(started: started, ended: now, error: error))
         }
-        let asked = try cancellationsByJob()
-        var tally = Tally()
-        for outcome in outcomes {
-            _ = try settle(outcome, cancelling: asked[outcome.claim.job], now, { 0 }, &tally)
-        }
-        try apply(tally)
+        _ = try settle(outcomes, now) { 0 }
         let update = try statement("UPDATE owner SET ended = ?2 WHERE id = ?1 AND ended IS NULL")
         update.bind(1, owner)
         update.bind(2, now.microseconds)
         try update.run()
         return outcomes.count
+    }
+
+    private func settle(
+        _ outcomes: [Outcome], _ now: UnixTime, _ random: () -> Double
+    ) throws(SpoolError) -> [Move?] {
+        let asked = try cancellationsByJob()
+        var tally = Tally()
+        var moves: [Move?] = []
+        for outcome in outcomes {
+            moves.append(
+                try settle(outcome, cancelling: asked[outcome.claim.job], now, random, &tally))
+        }
+        try apply(tally)
+        return moves
     }
 
     /// The processes that claim from this store and live.

@@ -137,7 +137,11 @@ public final class Supervisor {
             try selector.select(until: wake) { (key, _) throws(SpoolError) in try hear(key) }
             if bellAt.isPast { answerBell() }
         }
-        try store.retire(owner: owner, now: .now())
+        let last = state.unsettled
+        let settled = try store.retire(owner: owner, settling: last, now: .now()) {
+            Double.random(in: 0..<1)
+        }
+        summary.count(settled, of: last)
         summary.missedWakeups = state.missedWakeups
         summary.took = Deadline.now() - started
         return summary

@@ -84,7 +84,10 @@ extension SupervisorState {
     }
 
     private func isFinished(_ now: Deadline) -> Bool {
-        guard held == 0, unsettled.isEmpty, doubted.isEmpty else { return false }
+        guard held == 0, doubted.isEmpty else { return false }
+        // It is going and cannot write now: what it holds is settled with its end, which is tried once.
+        if isStopping, exchangeFailures > 0 { return true }
+        guard unsettled.isEmpty else { return false }
         guard isWorking else { return true }
         if let most = settings.maxJobs, taken >= most { return true }
         if settings.untilEmpty, isEmpty, lookAt > now { return true }

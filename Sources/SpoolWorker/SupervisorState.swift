@@ -284,8 +284,6 @@ package struct SupervisorState {
         exchangeFailures += 1
         endFlow(now)
         notBefore = now + .milliseconds(min(1000, 20 << min(exchangeFailures, 6)))
-        // The worker is going and cannot write: its lock goes with it, and the jobs run again elsewhere.
-        if isStopping { unsettled = [] }
     }
 
     mutating func countMissedWakeup() {

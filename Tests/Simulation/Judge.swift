@@ -273,27 +273,38 @@ final class Judge {
         return after
     }
 
-    /// An owner ends in order.
-    func retire(_ store: Store, _ owner: Int64, now: UnixTime) throws {
+    /// An owner ends in order, and settles what it has left.
+    func retire(
+        _ store: Store, _ owner: Int64, _ outcomes: [Outcome], now: UnixTime, random: Double
+    ) throws {
         let begun = chronicle.tick()
         var next = model
-        let held = model.jobs.filter { $1.owner == owner }
+        let done = outcomes.map { next.settle($0.claim, $0.verdict) }
+        let held = next.jobs.filter { $1.owner == owner }
         var after: [(Int64, Model.Job?)] = []
         for (id, job) in held.sorted(by: { $0.key < $1.key }) {
             after.append(
                 (id, next.settle(Claim(job: id, attempt: job.attempt, owner: owner), .released)))
         }
         func tell(_ end: HistoryEvent.Kind) {
+            for (outcome, job) in zip(outcomes, done) {
+                note(outcome, job, begun, job == nil ? .fail : end)
+            }
             for (id, job) in after {
                 let operation = job.map { HistoryEvent.Operation($0.state) } ?? .back
                 chronicle.note(
                     operation, model.jobs[id], attempt: model.jobs[id]?.attempt, begun: begun, end)
             }
         }
-        try judged(store, next) { () throws(SpoolError) in
-            try store.retire(owner: owner, now: now)
+        let moves = try judged(store, next) { () throws(SpoolError) in
+            try store.retire(
+                owner: owner, settling: breaks.bent(outcomes, model), now: now
+            ) { random }
         } _: {
             tell($0)
+        }
+        for (index, outcome) in outcomes.enumerated() {
+            try compare(moves[index], done[index], outcome, &next, now)
         }
         tell(.return)
         try settled(store, next)

@@ -192,7 +192,9 @@ final class SimulatedWorker {
         guard let store else { return }
         world.say("worker \(number) ends in order")
         end()
-        try world.judge.retire(store, owner, now: world.wall)
+        try world.judge.retire(
+            store, owner, state.unsettled, now: world.wall,
+            random: world.dice.fraction(.settle, number, turns))
         isAlive = false
         leaveStore()
     }

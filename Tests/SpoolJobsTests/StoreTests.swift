@@ -81,6 +81,28 @@ import Testing
         #expect(selection.order { 0.95 } == ["b", "a"])
     }
 
+    @Test(
+        "D2, R11: a worker that ends settles what no exchange has settled, in the same transaction")
+    func retireSettles() throws {
+        let store = try scratch.store()
+        try store.put((0..<4).map { _ in .command("true") }, now: noon)
+        let owner = try store.owner()
+        let claims = try store.take(4, owner).map(\.claim)
+        let run = SpoolJobs.Run(started: noon, ended: noon, pid: 7, exit: 0)
+        let stale = Claim(job: claims[2].job, attempt: 9, owner: owner)
+        let last = [
+            Outcome(claims[0], .done, run), Outcome(claims[1], .recalled, run),
+            Outcome(stale, .done, run),
+        ]
+        let moves = try store.retire(owner: owner, settling: last, now: noon)
+        #expect(moves.map { $0?.state } == [.done, .ready, nil])
+        let rows = try claims.map { try store.job($0.job) }
+        #expect(rows.map(\.state) == [.done, .ready, .ready, .ready])
+        #expect(rows.map(\.attempt) == [1, 0, 1, 1])
+        #expect(try store.workers().isEmpty)
+        #expect(try store.check() == [])
+    }
+
     @Test("D2: counts a done job as done, with the record of its attempt")
     func done() throws {
         let store = try scratch.store()

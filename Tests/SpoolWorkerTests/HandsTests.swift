@@ -131,6 +131,18 @@ import Testing
         _ = rehearsal.state.handle(.exchangeFailed, now: rehearsal.now)
         #expect(rehearsal.state.handle(.turn, now: rehearsal.now) == [.finish])
     }
+
+    @Test("D2, R11: that was done and could not be settled in time is settled as the worker ends")
+    func settledLast() {
+        var rehearsal = Rehearsal(consumers: 1)
+        _ = rehearsal.turn()
+        let claim = rehearsal.state.consumers[0].held[0]
+        rehearsal.report([claim], .done, 0)
+        _ = rehearsal.state.handle(.stopNow, now: rehearsal.now)
+        _ = rehearsal.state.handle(.exchangeFailed, now: rehearsal.now)
+        #expect(rehearsal.turn() == [.finish])
+        #expect(rehearsal.state.unsettled.map(\.claim) == [claim])
+    }
 }
 
 @Suite("A look that finds work without a bell") struct MissedWakeupTests {
