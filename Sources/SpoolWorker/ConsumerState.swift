@@ -7,8 +7,8 @@ package import SpoolThreads
 package struct ConsumerState {
     package enum Phase: Equatable {
         case absent(until: Deadline)
-        /// The fork server was asked; it has not said hello.
-        case starting
+        /// The fork server was asked; it has not said hello, and should by then.
+        case starting(until: Deadline)
         case ready
     }
 
@@ -28,6 +28,8 @@ package struct ConsumerState {
 
     /// Deaths in a row that are replaced without a pause: a job that kills gets three consumers.
     private static let freeFailures = 4
+
+    var isStarting: Bool { if case .starting = phase { true } else { false } }
 
     init(_ now: Deadline) {
         phase = .absent(until: now)

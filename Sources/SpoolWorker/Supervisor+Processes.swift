@@ -123,6 +123,13 @@ extension Supervisor {
         try tell(.forkFailed(slot: link.slot))
     }
 
+    /// It is reaped like any other child.
+    func endServer() throws(SpoolError) {
+        if let server { kill(server.pid, SIGKILL) }
+        sayOnce("the fork server did not answer and was killed; another one takes its place.")
+        try loseServer()
+    }
+
     /// The consumers live on: they are our children. One that was about to be born sees the end of its socket.
     private func loseServer() throws(SpoolError) {
         guard let server else { return }

@@ -169,6 +169,7 @@ public final class Supervisor {
     private func perform(_ action: SupervisorState.Action) throws(SpoolError) {
         switch action {
         case .fork(let slot): try fork(slot)
+        case .endServer: try endServer()
         case .send(let slot, let indices): try send(indices, to: slot)
         case .stop(let slot, let order): links[slot]?.send(order)
         case .recall(let slot): links[slot]?.recall()

@@ -28,10 +28,14 @@ extension SupervisorState {
         var actions: [Action] = []
         for slot in consumers.indices {
             guard case .absent(let until) = consumers[slot].phase, until <= now else { continue }
-            consumers[slot].phase = .starting
+            consumers[slot].phase = .starting(until: now + Self.birth)
             actions.append(.fork(slot: slot))
         }
-        return actions
+        let isLate = consumers.contains {
+            if case .starting(let until) = $0.phase { until <= now } else { false }
+        }
+        // After the forks: those that were asked for now are asked for again, too.
+        return isLate ? actions + [.endServer] : actions
     }
 
     private mutating func recalls(_ now: Deadline) -> [Action] {
@@ -164,7 +168,10 @@ extension SupervisorState {
         case .draining(let until), .stopping(let until): wake = min(wake, until)
         case .working:
             for consumer in consumers {
-                if case .absent(let until) = consumer.phase { wake = min(wake, until) }
+                switch consumer.phase {
+                case .absent(let until), .starting(let until): wake = min(wake, until)
+                case .ready: break
+                }
             }
             if held == 0, let idleExit = settings.idleExit {
                 wake = min(wake, idleSince + idleExit)

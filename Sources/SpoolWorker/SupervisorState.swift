@@ -74,6 +74,8 @@ package struct SupervisorState {
     /// What the shell has to do.
     package enum Action: Equatable {
         case fork(slot: Int)
+        /// The fork server does not answer; the shell says `serverDied` before it goes on.
+        case endServer
         /// The claims at these places of the last look.
         case send(slot: Int, [Int])
         case stop(slot: Int, StopOrder)
@@ -102,6 +104,8 @@ package struct SupervisorState {
     static let gathering = Duration.milliseconds(5)
     /// How long after a look that found something unexpected the bell may still ring.
     static let bellDelay = Duration.milliseconds(200)
+    /// From asking for a consumer to its hello. A fork server that takes longer was stopped, or hangs.
+    static let birth = Duration.seconds(10)
     static let safetyPoll = Duration.seconds(1)
     /// At the start the consumers of a worker that has just died may still be ending: look often for a moment.
     static let earlyTick = Duration.milliseconds(10)
@@ -168,7 +172,7 @@ package struct SupervisorState {
         case .died(let slot, let running, let cause, let at): bury(slot, running, cause, at, now)
         case .forkFailed(let slot): consumers[slot].failToStart(now)
         case .serverDied:
-            for slot in consumers.indices where consumers[slot].phase == .starting {
+            for slot in consumers.indices where consumers[slot].isStarting {
                 consumers[slot].failToStart(now)
             }
         case .outcomes(let slot, let outcomes): receive(outcomes, from: slot, now)

@@ -123,6 +123,25 @@ import Testing
         try verify(60)
     }
 
+    @Test("K, R12: a fork server that was stopped for good is replaced, and the queue drains")
+    func forkServerStopped() throws {
+        try putJobs(4, seconds: "0.05")
+        let worker = try work("-j", "1", "--until-empty")
+        defer { if worker.isRunning { worker.kill() } }
+        func children(_ name: String) -> [Int32] {
+            Children.of(worker.pid).filter { Children.name($0) == name }
+        }
+        let hasBegun = try WaitFor.condition { try Journal(journal).count > 0 }
+        #expect(hasBegun)
+        let servers = children("spool forks")
+        #expect(servers.count == 1, "the rig is void: it found \(servers) to stop")
+        for server in servers { Glibc.kill(server, SIGSTOP) }
+        for consumer in children("spool consumer") { Glibc.kill(consumer, SIGKILL) }
+        #expect(try worker.wait() == 0, "\(worker.printed)")
+        #expect(servers.allSatisfy { Children.commandLine($0).isEmpty })
+        try verify(4)
+    }
+
     @Test("K, R12: a fork server that is killed as it begins does not end its worker")
     func forkServerAtOnce() throws {
         for round in 0..<Rounds.count(10) {

@@ -160,6 +160,9 @@ final class SimulatedWorker {
     private func perform(_ action: SupervisorState.Action) throws {
         switch action {
         case .fork(let slot): fork(slot)
+        case .endServer:
+            dropServer()
+            try tell(.serverDied)
         case .send(let slot, let indices):
             for index in indices { links[slot]?.post(.job(claimed[index])) }
         case .stop(let slot, let order): links[slot]?.post(.stop(order))
@@ -281,6 +284,11 @@ final class SimulatedWorker {
 
     /// The fork server is killed: who was about to be born never is.
     func loseServer() {
+        dropServer()
+        hear(.serverDied)
+    }
+
+    private func dropServer() {
         hasServer = false
         for (slot, link) in links.enumerated() {
             guard let link, !link.isKnown else { continue }
@@ -289,7 +297,6 @@ final class SimulatedWorker {
             link.command?.end()
             links[slot] = nil
         }
-        hear(.serverDied)
     }
 
     /// SIGKILL. The fork server ends the consumers and what they run, and only then is the lock free; without a server

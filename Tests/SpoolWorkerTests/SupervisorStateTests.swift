@@ -183,6 +183,23 @@ import Testing
         #expect(actions.contains(.fork(slot: 1)) && !actions.contains(.fork(slot: 0)))
     }
 
+    @Test("R12: ends a fork server from which no consumer comes, and asks the next one for it")
+    func serverStopped() {
+        var rehearsal = Rehearsal(consumers: 2)
+        _ = rehearsal.state.handle(
+            .died(slot: 1, running: 0, cause: "exit 1", at: noon), now: rehearsal.now)
+        #expect(rehearsal.turn().contains(.fork(slot: 1)))
+        rehearsal.pass(.seconds(9))
+        #expect(!rehearsal.turn().contains(.endServer))
+        rehearsal.pass(.seconds(1))
+        #expect(rehearsal.state.wakeTime(rehearsal.now) <= rehearsal.now)
+        #expect(rehearsal.turn().contains(.endServer))
+        _ = rehearsal.state.handle(.serverDied, now: rehearsal.now)
+        rehearsal.pass(.milliseconds(100))
+        #expect(rehearsal.turn().contains(.fork(slot: 1)))
+        #expect(!rehearsal.turn().contains(.endServer))
+    }
+
     @Test("takes exactly as many jobs as it may, never one more")
     func maxJobs() {
         var settings = settings(4)
