@@ -17,6 +17,8 @@ final class ConsumerLink {
     var end: ProcessEnd?
     /// Everything that it ever said was read.
     private(set) var isClosed = false
+    /// Why it is not listened to any more: what it said was no message.
+    private(set) var nonsense: String?
     private var reader = FrameReader()
     private var writer = FrameWriter()
     private var places: Set<Int64> = []
@@ -42,22 +44,39 @@ final class ConsumerLink {
         var outcomes: [Outcome] = []
     }
 
+    /// What was said before nonsense counts; after it nothing does.
     func listen() throws(SpoolError) -> News {
         var news = News()
         guard try reader.fill(from: socket, waiting: false) != .end else {
             isClosed = true
             return news
         }
-        try reader.forEach { (kind, payload) throws(SpoolError) in
-            switch MessageKind(rawValue: kind) {
-            case .hello:
-                pid = try payload.integer()
-                news.saidHello = true
-            case .outcome: news.outcomes.append(try payload.outcome())
-            default: throw .badInput("a supervisor got a message of kind \(kind).")
+        do throws(SpoolError) {
+            try reader.forEach { (kind, payload) throws(SpoolError) in
+                try take(kind, &payload, &news)
             }
+        } catch {
+            isClosed = true
+            nonsense = error.message
         }
         return news
+    }
+
+    private func take(
+        _ kind: UInt8, _ payload: inout FramePayload, _ news: inout News
+    ) throws(SpoolError) {
+        switch MessageKind(rawValue: kind) {
+        case .hello:
+            let number: Int32 = try payload.integer()
+            // It is sent a signal later.
+            guard pid == nil, number > 1 else {
+                throw .badInput("a consumer says that it is process \(number).")
+            }
+            pid = number
+            news.saidHello = true
+        case .outcome: news.outcomes.append(try payload.outcome())
+        default: throw .badInput("a supervisor got a message of kind \(kind).")
+        }
     }
 
     /// Puts a job into the buffer, and before it where it runs, if that was not told before.

@@ -152,6 +152,7 @@ extension Supervisor {
         }
         if !news.outcomes.isEmpty { try tell(.outcomes(slot: slot, news.outcomes)) }
         if link.isClosed { forget(link.socket) }
+        if link.nonsense != nil, link.end == nil, let pid = link.pid { kill(pid, SIGKILL) }
         try buryIfDead(link)
     }
 
@@ -181,7 +182,8 @@ extension Supervisor {
             Leftovers.end([claim], of: store.files.database)
         }
         links[slot] = nil
-        let cause = link.end.map { $0.reason ?? "it ended" } ?? "it never began"
+        let end = link.end.map { $0.reason ?? "it ended" } ?? "it never began"
+        let cause = link.nonsense ?? end
         try tell(.died(slot: slot, running: running, cause: cause, at: .now()))
         slots.clear(link.cell)
     }

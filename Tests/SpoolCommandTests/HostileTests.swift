@@ -55,6 +55,30 @@ import Testing
         #expect(bench.rows("SELECT outcome, signal FROM attempts") == "released|\(SIGTERM)")
     }
 
+    @Test("R12: a consumer that says nonsense ends alone, as if it had died; the others work on")
+    func nonsense() {
+        // Says it in the consumer's name: takes a copy of its socket.
+        bench.write(
+            """
+            import ctypes, os, socket, stat, time
+            call = ctypes.CDLL(None).syscall
+            parent = os.getppid()
+            process = call(434, parent, 0)
+            for name in os.listdir(f"/proc/{parent}/fd"):
+                if os.readlink(f"/proc/{parent}/fd/{name}").startswith("socket:"):
+                    os.write(call(438, process, int(name), 0), b"\\xff" * 8)
+            time.sleep(300)
+            """, to: "nonsense.py")
+        bench.spool("put", "--", "/usr/bin/python3", "nonsense.py")
+        _ = bench.shell("seq 20 | spool put --each -- true")
+        let worker = bench.shell("timeout 60 '\(Program.spool)' work -j 2 --until-empty --quiet")
+        #expect(worker.status == 1, "\(worker.errors)")
+        #expect(bench.rows("SELECT count(*) FROM jobs WHERE state = 'done'") == "20")
+        #expect(bench.rows("SELECT state, attempt FROM jobs WHERE id = 1") == "dead|3")
+        #expect(
+            bench.rows("SELECT DISTINCT outcome FROM attempts WHERE job = 1") == "consumer died")
+    }
+
     @Test("R6: hears of a consumer's death where its parent ignores SIGCHLD")
     func ignored() {
         bench.spool("put", "--retries", "0", "--", "sh", "-c", "kill -9 $PPID; sleep 60")
