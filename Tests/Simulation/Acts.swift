@@ -21,7 +21,9 @@ enum Acts {
             try clients.together(&luck, fault: luck.chance(30) ? fault(.storeFull, &luck) : nil)
         case .stale: try clients.settleStale(&luck)
         case .start: world.startWorker(consumers: 1 + luck.next(3))
-        case .stop: worker(world, &luck)?.stop(atOnce: false)
+        case .stop:
+            guard let worker = worker(world, &luck) else { return }
+            if luck.chance(50) { worker.stopEverybody(&luck) } else { worker.stop(atOnce: false) }
         case .quit: worker(world, &luck)?.stop(atOnce: true)
         default: try goWrong(act.kind, &luck, world, clients)
         }

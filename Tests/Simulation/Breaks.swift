@@ -28,6 +28,8 @@ public enum Break: String, CaseIterable, Sendable {
     case wallClock
     /// Of what was called back some is forgotten.
     case lostRecall
+    /// A worker does not hear that it is to end, as all that it started was told.
+    case deafWorker
 }
 
 /// Performs a break; without one it changes nothing.

@@ -17,6 +17,8 @@ final class SimulatedCommand {
     private(set) var isOver = false
     /// Set when it ended by itself.
     private(set) var succeeded: Bool?
+    /// It ended as every process of its worker was told to end.
+    private(set) var wasToldToEnd = false
     /// Told when it ends; a consumer that is stopped or dead does not listen.
     var onEnd: (() throws -> Void)?
 
@@ -40,6 +42,13 @@ final class SimulatedCommand {
         self.succeeded = succeeded
         end()
         try onEnd?()
+    }
+
+    /// TERM that was sent to every process.
+    func hearEverybodyTold(_ fate: Fate) throws {
+        guard !isOver, fate != .ignoresSignals else { return }
+        wasToldToEnd = true
+        try finish(false)
     }
 
     /// A signal that it may ignore.

@@ -197,13 +197,20 @@ final class SimulatedConsumer {
         command.terminate(Self.fate(of: current))
     }
 
+    /// TERM to every process reaches its command; it hears nothing itself.
+    func tellCommand() throws {
+        guard isAlive, let current else { return }
+        try command?.hearEverybodyTold(Self.fate(of: current))
+    }
+
     private func commandEnded() throws {
         guard isAlive, !isFrozen, let current, let command, command.isOver else { return }
         alarms += 1
         let succeeded = command.succeeded ?? false
+        let wasTold = command.wasToldToEnd
         let run = Run(
             started: began, ended: max(began, world.wall), pid: Int32(number),
-            exit: succeeded ? 0 : 1)
+            exit: wasTold ? nil : succeeded ? 0 : 1, signal: wasTold ? 15 : nil)
         unflushed.append(Outcome(current.claim, verdict ?? (succeeded ? .done : .failed), run))
         self.current = nil
         self.command = nil

@@ -132,6 +132,7 @@ final class SimulatedWorker {
             links[slot]?.command?.end()
             links[slot] = nil
         }
+        if case .stop = event, world.breaks.broken == .deafWorker { return }
         if case .outcomes(let slot, let outcomes) = event,
             world.breaks.strikes(.lostRecall, every: 7)
         {
@@ -206,6 +207,10 @@ final class SimulatedWorker {
 
     private func exchange(_ outcomes: [Outcome], _ take: Int, _ recover: Bool) throws {
         guard let store else { return }
+        // Nobody else sends signals here.
+        if outcomes.contains(where: { $0.verdict == .failed && $0.run.signal != nil }) {
+            throw Violation("R11: a job failed as its worker was told to end")
+        }
         do {
             var result: Exchange?
             var recovered = 0
@@ -260,6 +265,14 @@ final class SimulatedWorker {
     func stop(atOnce: Bool) {
         isEnding = true
         hear(atOnce ? .stopNow : .stop)
+    }
+
+    /// TERM to it and to what its consumers run, one after the other, as chance has it.
+    func stopEverybody(_ luck: inout Portions) {
+        for link in links {
+            world.after(Int64(luck.next(60)) * 1_000_000) { try link?.tellCommand() }
+        }
+        world.after(Int64(luck.next(60)) * 1_000_000) { self.stop(atOnce: false) }
     }
 
     func freeze(for time: Int64) {

@@ -76,7 +76,7 @@ import Testing
         (.noFence, ["X2"]), (.counter, ["J5"]), (.twice, ["J5", "D3", "X"]), (.earlyReply, ["H: "]),
         (.deafBell, ["R8", "J2"]), (.noLifeline, ["X1"]), (.leftovers, ["X1"]),
         (.noPoison, ["R6"]), (.hastyJoin, ["H: join"]), (.wallClock, ["R8", "liveness", "R7"]),
-        (.lostRecall, ["liveness"]),
+        (.lostRecall, ["liveness"]), (.deafWorker, ["R11"]),
     ]
 
     func notices(_ broken: Break) throws {
@@ -121,6 +121,9 @@ import Testing
 
     @Test("V: the simulator notices when a job that was called back is forgotten")
     func lostRecall() throws { try notices(.lostRecall) }
+
+    @Test("V: the simulator notices when a worker is not told what its commands are told")
+    func deafWorker() throws { try notices(.deafWorker) }
 
     @Test("V: no break is without its test")
     func everyBreak() { #expect(Set(Self.breaks.map(\.0)) == Set(Break.allCases)) }
