@@ -36,10 +36,26 @@ public struct SlotPage: @unchecked Sendable {  // touched by atomic operations o
     }
 
     /// The job that the consumer of this slot runs; 0 is none.
-    public func job(_ slot: Int) -> Int64 { spool_load(word(slot, 0)) }
+    public func job(_ slot: Int) -> Int64 { spool_load(word(slot, 0)) & ~Self.barred }
 
-    /// Says which job the consumer of this slot runs from now on.
-    public func setJob(_ job: Int64, _ slot: Int) { spool_store(word(slot, 0), job) }
+    /// Says that the consumer of this slot, which runs none, runs this job from now on. False: it may begin none.
+    public func begin(_ job: Int64, _ slot: Int) -> Bool {
+        spool_swap_if(word(slot, 0), 0, job) != 0
+    }
+
+    /// Says that it runs none any more.
+    public func finish(_ slot: Int) { _ = spool_keep_bits(word(slot, 0), Self.barred) }
+
+    /// From now on the consumer of this slot begins no job. Gives the one that it has begun; 0 is none.
+    public func bar(_ slot: Int) -> Int64 {
+        spool_set_bits(word(slot, 0), Self.barred) & ~Self.barred
+    }
+
+    /// It may begin jobs again.
+    public func unbar(_ slot: Int) { _ = spool_keep_bits(word(slot, 0), ~Self.barred) }
+
+    /// In the word of the job; ids are smaller.
+    private static let barred: Int64 = 1 << 62
 
     /// The process group of the command that the consumer of this slot runs; 0 is none.
     public func group(_ slot: Int) -> Int32 { Int32(truncatingIfNeeded: spool_load(word(slot, 1))) }

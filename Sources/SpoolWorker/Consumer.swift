@@ -52,14 +52,20 @@ public final class Consumer {
     private func work() throws(SpoolError) -> Never {
         writer.putHello(pid: getpid())
         while true {
-            while let (job, place) = waiting.next() { try perform(job, place) }
+            while let (job, place) = waiting.next() {
+                guard slots.begin(job.claim.job, slot) else {
+                    // It is not ours any more. What the supervisor says next is on its way.
+                    waiting.putBack()
+                    break
+                }
+                try perform(job, place)
+            }
             try flush()
             try listen(waiting: true)
         }
     }
 
     private func perform(_ job: Assignment, _ place: PreparedPlace) throws(SpoolError) {
-        slots.setJob(job.claim.job, slot)
         if case .kind(Job.noop) = job.work {
             let now = UnixTime.now()
             report(Outcome(job.claim, .done, Run(started: now, ended: now, pid: 0)))
@@ -69,7 +75,7 @@ public final class Consumer {
             try run(job, place)
         }
         // Not when an error has ended it: then it stays the job that the consumer died with.
-        slots.setJob(0, slot)
+        slots.finish(slot)
     }
 
     private func run(_ job: Assignment, _ place: PreparedPlace) throws(SpoolError) {
@@ -106,7 +112,9 @@ public final class Consumer {
                 waiting.append((job, job.place.flatMap { places[$0] } ?? ownPlace))
             case .stop: try obey(try payload.stopOrder())
             case .recall: try giveBack()
-            case .hello, .outcome, nil: throw .badInput("a consumer got a message of kind \(kind).")
+            case .bar: try dropAll()
+            case .hello, .outcome, .unbarred, nil:
+                throw .badInput("a consumer got a message of kind \(kind).")
             }
         }
     }
@@ -129,6 +137,14 @@ public final class Consumer {
 
     private func giveBack() throws(SpoolError) {
         for claim in waiting.giveBack() { reportUnstarted(claim, .recalled) }
+        try flush()
+    }
+
+    /// What was sent before this was taken from us: what we say of it does not count. What is sent after it is ours.
+    private func dropAll() throws(SpoolError) {
+        _ = waiting.giveBack()
+        slots.unbar(slot)
+        writer.putUnbarred()
         try flush()
     }
 

@@ -42,14 +42,18 @@ final class ConsumerLink {
     struct News {
         var saidHello = false
         var outcomes: [Outcome] = []
+        var isUnbarred = false
+        /// There was nothing to be read.
+        var isAll = false
     }
 
     /// What was said before nonsense counts; after it nothing does.
     func listen() throws(SpoolError) -> News {
         var news = News()
-        guard try reader.fill(from: socket, waiting: false) != .end else {
-            isClosed = true
-            return news
+        switch try reader.fill(from: socket, waiting: false) {
+        case .some: break
+        case .nothing: news.isAll = true
+        case .end: isClosed = true
         }
         do throws(SpoolError) {
             try reader.forEach { (kind, payload) throws(SpoolError) in
@@ -75,6 +79,7 @@ final class ConsumerLink {
             pid = number
             news.saidHello = true
         case .outcome: news.outcomes.append(try payload.outcome())
+        case .unbarred: news.isUnbarred = true
         default: throw .badInput("a supervisor got a message of kind \(kind).")
         }
     }
@@ -92,6 +97,8 @@ final class ConsumerLink {
     func send(_ order: StopOrder) { writer.put(order) }
 
     func recall() { writer.putRecall() }
+
+    func bar() { writer.putBar() }
 
     /// Writes what the socket takes. A consumer that is gone is noticed when it is read from.
     func flush() throws(SpoolError) {

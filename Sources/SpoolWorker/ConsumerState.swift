@@ -19,6 +19,10 @@ package struct ConsumerState {
     var headSince: Deadline
     /// What was sent behind the first one was called back.
     var isRecalled = false
+    /// By then what was called back is taken from it; never if nothing was.
+    private(set) var barAt = Deadline.never
+    /// It may begin nothing, and gets nothing, until it has said that it knows.
+    package private(set) var isBarred = false
     /// It did not end its job in time, and is killed.
     var isOverdue = false
     /// Deaths and failed starts since something was last done.
@@ -45,7 +49,10 @@ package struct ConsumerState {
     mutating func settle(_ outcome: Outcome) -> Bool {
         guard let index = held.firstIndex(of: outcome.claim) else { return false }
         held.remove(at: index)
-        if held.count <= 1 { isRecalled = false }
+        if held.count <= 1 {
+            isRecalled = false
+            barAt = .never
+        }
         switch outcome.verdict {
         case .done, .failed, .timedOut: measure(outcome.run)
         case .cancelled, .released, .consumerDied, .workerLost, .recalled: break
@@ -63,9 +70,31 @@ package struct ConsumerState {
         self.pace = pace + (took - pace) * (took > pace ? 0.5 : 0.2)
     }
 
+    mutating func recall(_ now: Deadline) {
+        isRecalled = true
+        if held.count > 1, !isBarred { barAt = now + SupervisorState.patience }
+    }
+
+    mutating func bar() {
+        barAt = .never
+        isBarred = true
+    }
+
+    /// Takes what it has not begun out of its hands.
+    mutating func takeBack(except running: Int64) -> [Claim] {
+        defer { held.removeAll { $0.job != running } }
+        return held.filter { $0.job != running }
+    }
+
+    mutating func unbar() {
+        isBarred = false
+        isRecalled = false
+    }
+
     mutating func die(_ now: Deadline) {
         held = []
-        isRecalled = false
+        unbar()
+        barAt = .never
         isOverdue = false
         fail(now)
     }
@@ -82,13 +111,13 @@ package struct ConsumerState {
     /// How many more claims it may get.
     /// - Parameter prefetching: Whether it may hold more than the one that it runs.
     func room(prefetching: Bool, now: Deadline) -> Int {
-        guard phase == .ready else { return 0 }
+        guard phase == .ready, !isBarred else { return 0 }
         return max(0, limit(prefetching, now) - held.count)
     }
 
     /// It soon has nothing to do.
     func isHungry(prefetching: Bool, now: Deadline) -> Bool {
-        phase == .ready && held.count * 2 <= limit(prefetching, now)
+        phase == .ready && !isBarred && held.count * 2 <= limit(prefetching, now)
     }
 
     private func limit(_ prefetching: Bool, _ now: Deadline) -> Int {

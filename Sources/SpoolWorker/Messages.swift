@@ -1,6 +1,7 @@
 // Messages.swift - what a supervisor and its consumers say to each other.
 //
-// To a consumer: setup once, a place before the first job in it, jobs, stop, recall. From it: hello once, outcomes.
+// To a consumer: setup once, a place before the first job in it, jobs, stop, recall, bar. From it: hello once,
+// outcomes, unbarred.
 // Everything is in order, so that what was asked for later is done to what was sent before.
 
 package import SpoolJobs
@@ -12,6 +13,7 @@ enum MessageKind: UInt8 {
     case setup = 1
     case place, job, stop, recall
     case hello, outcome
+    case bar, unbarred
 }
 
 /// What a consumer needs to know about its worker.
@@ -68,6 +70,10 @@ extension FrameWriter {
     mutating func putHello(pid: Int32) { frame(.hello) { $0.put(pid) } }
 
     mutating func putRecall() { frame(.recall) { _ in } }
+
+    mutating func putBar() { frame(.bar) { _ in } }
+
+    mutating func putUnbarred() { frame(.unbarred) { _ in } }
 
     mutating func put(_ setup: ConsumerSetup) {
         frame(.setup) {

@@ -143,17 +143,35 @@ extension Supervisor {
         try tell(.serverDied)
     }
 
+    /// The page first: what is in the socket then is all that it can have said of what it had begun.
+    func bar(_ slot: Int) throws(SpoolError) {
+        guard let link = links[slot] else { return }
+        let running = slots.bar(link.cell)
+        while links[slot] === link, !link.isClosed, try hear(link) {}
+        guard links[slot] === link else { return }
+        link.bar()
+        try tell(.barred(slot: slot, running: running, at: .now()))
+    }
+
     func hearConsumer(_ slot: Int) throws(SpoolError) {
         guard let link = links[slot] else { return }
+        _ = try hear(link)
+    }
+
+    /// False: there was nothing to be heard.
+    private func hear(_ link: ConsumerLink) throws(SpoolError) -> Bool {
+        let slot = link.slot
         let news = try link.listen()
         if news.saidHello {
             link.end = link.pid.flatMap { strays.removeValue(forKey: $0) }
             try tell(.born(slot: slot))
         }
         if !news.outcomes.isEmpty { try tell(.outcomes(slot: slot, news.outcomes)) }
+        if news.isUnbarred { try tell(.unbarred(slot: slot)) }
         if link.isClosed { forget(link.socket) }
         if link.nonsense != nil, link.end == nil, let pid = link.pid { kill(pid, SIGKILL) }
         try buryIfDead(link)
+        return !news.isAll
     }
 
     /// Takes every child that has ended.

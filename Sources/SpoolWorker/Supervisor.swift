@@ -173,6 +173,7 @@ public final class Supervisor {
         case .send(let slot, let indices): try send(indices, to: slot)
         case .stop(let slot, let order): links[slot]?.send(order)
         case .recall(let slot): links[slot]?.recall()
+        case .bar(let slot): try bar(slot)
         case .kill(let slot):
             if let pid = links[slot]?.pid { kill(pid, SIGKILL) }
         case .exchange(let outcomes, let take, let recover):

@@ -12,7 +12,7 @@ extension SupervisorState {
         guard phase != .over else { return [] }
         if suspect <= now { countMissedWakeup() }
         settleDoubted(now)
-        var actions = forks(now) + recalls(now) + stops(now) + kills(now)
+        var actions = forks(now) + recalls(now) + bars(now) + stops(now) + kills(now)
         if held > 0 || !unsettled.isEmpty || !doubted.isEmpty { idleSince = now }
         if isFinished(now) {
             phase = .over
@@ -39,24 +39,24 @@ extension SupervisorState {
     }
 
     private mutating func recalls(_ now: Deadline) -> [Action] {
-        consumers.indices.filter { consumers[$0].recallAt <= now }.map { recall($0) }
+        consumers.indices.filter { consumers[$0].recallAt <= now }.map { recall($0, now) }
     }
 
-    private mutating func recall(_ slot: Int) -> Action {
-        consumers[slot].isRecalled = true
+    private mutating func recall(_ slot: Int, _ now: Deadline) -> Action {
+        consumers[slot].recall(now)
         return .recall(slot: slot)
     }
 
     mutating func drain(_ now: Deadline) -> [Action] {
         phase = .draining(until: now + settings.grace)
         believe()
-        return consumers.indices.filter { consumers[$0].held.count > 1 }.map { recall($0) }
+        return consumers.indices.filter { consumers[$0].held.count > 1 }.map { recall($0, now) }
     }
 
     mutating func stopNow(_ now: Deadline) -> [Action] {
         phase = .stopping(until: now + .seconds(2))
         believe()
-        return stopOrders(SIGKILL, grace: .zero)
+        return stopOrders(SIGKILL, grace: .zero, now)
     }
 
     private mutating func stops(_ now: Deadline) -> [Action] {
@@ -65,7 +65,7 @@ extension SupervisorState {
         case .draining(let until):
             guard until <= now else { return [] }
             phase = .stopping(until: now + settings.killAfter + .seconds(2))
-            return stopOrders(SIGTERM, grace: settings.killAfter)
+            return stopOrders(SIGTERM, grace: settings.killAfter, now)
         case .stopping(let until):
             guard until <= now else { return [] }
             phase = .stopping(until: .never)
@@ -73,10 +73,12 @@ extension SupervisorState {
         }
     }
 
-    private mutating func stopOrders(_ signal: Int32, grace: Duration) -> [Action] {
+    private mutating func stopOrders(
+        _ signal: Int32, grace: Duration, _ now: Deadline
+    ) -> [Action] {
         var actions: [Action] = []
         for slot in consumers.indices where !consumers[slot].held.isEmpty {
-            if !consumers[slot].isRecalled { actions.append(recall(slot)) }
+            if !consumers[slot].isRecalled { actions.append(recall(slot, now)) }
             actions += consumers[slot].held.map { claim in
                 let order = StopOrder(
                     job: claim.job, attempt: claim.attempt, signal: signal, grace: grace,
@@ -133,7 +135,9 @@ extension SupervisorState {
     mutating func deal(_ claims: [Claim], _ now: Deadline) -> [Action] {
         guard !claims.isEmpty else { return [] }
         // The store may have taken so long that nobody has room any more: still only to those that are there.
-        let present = consumers.indices.filter { consumers[$0].phase == .ready }
+        let present = consumers.indices.filter {
+            consumers[$0].phase == .ready && !consumers[$0].isBarred
+        }
         var shares = [[Int]](repeating: [], count: consumers.count)
         var rooms = consumers.map { $0.room(prefetching: isWorking, now: now) }
         for index in claims.indices {
@@ -178,7 +182,7 @@ extension SupervisorState {
             }
         case .over: break
         }
-        wake = consumers.reduce(wake) { min($0, $1.recallAt) }
+        wake = consumers.reduce(wake) { min($0, $1.recallAt, $1.barAt) }
         return min(wake, nextOverdue)
     }
 }

@@ -44,6 +44,10 @@ package struct SupervisorState {
         case forkFailed(slot: Int)
         case serverDied
         case outcomes(slot: Int, [Outcome])
+        /// It begins nothing any more, has begun `running` (0 is none), and all that it had said was heard.
+        case barred(slot: Int, running: Int64, at: UnixTime)
+        /// It knows, and has told all that it ever will of what was sent before.
+        case unbarred(slot: Int)
         /// Somebody changed the store.
         case rang
         case exchanged(Look)
@@ -80,6 +84,8 @@ package struct SupervisorState {
         case send(slot: Int, [Int])
         case stop(slot: Int, StopOrder)
         case recall(slot: Int)
+        /// The shell says `barred` before it goes on, unless the consumer has died.
+        case bar(slot: Int)
         case kill(slot: Int)
         case exchange(settle: [Outcome], take: Int, recover: Bool)
         case finish
@@ -176,6 +182,8 @@ package struct SupervisorState {
                 consumers[slot].failToStart(now)
             }
         case .outcomes(let slot, let outcomes): receive(outcomes, from: slot, now)
+        case .barred(let slot, let running, let at): takeBack(slot, running, at, now)
+        case .unbarred(let slot): consumers[slot].unbar()
         case .rang:
             hasRung = true
             suspect = .never
@@ -208,7 +216,7 @@ package struct SupervisorState {
         gather(now)
     }
 
-    private mutating func gather(_ now: Deadline) {
+    mutating func gather(_ now: Deadline) {
         guard !unsettled.isEmpty else { return }
         settleBy = min(settleBy, now + Self.gathering)
     }
@@ -237,7 +245,7 @@ package struct SupervisorState {
         isDry = false
     }
 
-    private mutating func forget(_ job: Int64) {
+    mutating func forget(_ job: Int64) {
         told[job] = nil
         limits[job] = nil
     }

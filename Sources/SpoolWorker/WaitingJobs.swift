@@ -25,6 +25,9 @@ package struct WaitingJobs<Job> {
         return jobs[first]
     }
 
+    /// The one that ``next()`` gave is not begun, and stays the next one.
+    package mutating func putBack() { first -= 1 }
+
     /// Takes out the one that shall be stopped, and says what it counts as. Nil: it does not wait here.
     package mutating func stop(_ order: StopOrder) -> (Claim, Verdict)? {
         let index = jobs[first...].firstIndex {

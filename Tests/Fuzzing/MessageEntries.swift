@@ -65,7 +65,7 @@ extension FuzzEntry {
                 try payload.outcome()
             }
         case .hello: _ = try payload.integer(Int32.self)
-        case .recall, nil: break
+        case .recall, .bar, .unbarred, nil: break
         }
     }
 

@@ -41,7 +41,11 @@ enum Acts {
         case .killAfterOutcome: consumer(world, &luck)?.trap = .afterOutcome
         case .killBeforeFlush: consumer(world, &luck)?.trap = .beforeFlush
         case .freezeConsumer:
-            consumer(world, &luck)?.freeze(for: Int64(luck.next(6000)) * 1_000_000)
+            let time = Int64(luck.next(6000)) * 1_000_000
+            guard luck.chance(50) else { return consumer(world, &luck)?.freeze(for: time) ?? () }
+            // One that has others to do behind what it is at.
+            try clients.put(&luck, count: 24)
+            world.after(30_000_000) { busiest(world)?.freeze(for: time) }
         case .freezeWorker:
             worker(world, &luck)?.freeze(for: Int64(luck.next(4000)) * 1_000_000)
         case .loseServer: worker(world, &luck)?.loseServer()
@@ -78,6 +82,11 @@ enum Acts {
     private static func worker(_ world: World, _ luck: inout Portions) -> SimulatedWorker? {
         let alive = world.workers.filter(\.isAlive)
         return alive.isEmpty ? nil : alive[luck.next(alive.count)]
+    }
+
+    private static func busiest(_ world: World) -> SimulatedConsumer? {
+        let alive = world.workers.flatMap(\.links).compactMap { $0 }.filter(\.isAlive)
+        return alive.max { $0.held < $1.held }
     }
 
     private static func consumer(_ world: World, _ luck: inout Portions) -> SimulatedConsumer? {

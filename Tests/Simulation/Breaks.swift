@@ -28,6 +28,8 @@ public enum Break: String, CaseIterable, Sendable {
     case wallClock
     /// Of what was called back some is forgotten.
     case lostRecall
+    /// A consumer that may begin nothing begins what it has.
+    case noBar
     /// A worker does not hear that it is to end, as all that it started was told.
     case deafWorker
 }

@@ -12,6 +12,7 @@ final class SimulatedConsumer {
         case job(ClaimedJob)
         case stop(StopOrder)
         case recall
+        case bar
     }
 
     /// Where it dies, if that is not at once.
@@ -30,6 +31,8 @@ final class SimulatedConsumer {
     var trap: Trap?
     /// The word in the shared page.
     private(set) var page: Int64 = 0
+    /// In the page, too: it may begin nothing.
+    private var isBarred = false
     private(set) var command: SimulatedCommand?
 
     private var waiting = WaitingJobs<ClaimedJob> { $0.claim }
@@ -40,6 +43,8 @@ final class SimulatedConsumer {
     private var unflushed: [Outcome] = []
     private var lastArrival: Int64 = 0
     private var lastNews: Int64 = 0
+    /// What it has said and nobody has read.
+    private var unread: [(number: Int64, news: SupervisorState.Event)] = []
     private var messages: Int64 = 0
     /// Which sleep a wake-up is for.
     private var alarms: Int64 = 0
@@ -50,6 +55,9 @@ final class SimulatedConsumer {
         self.slot = slot
         self.number = number
     }
+
+    /// How many jobs its supervisor has sent it.
+    var held: Int { worker.isAlive ? worker.state.consumers[slot].held.count : 0 }
 
     func bear() {
         guard !isForgotten else { return }
@@ -80,11 +88,28 @@ final class SimulatedConsumer {
         lastNews = max(
             lastNews + 1,
             world.now + world.dice.time(upTo: .milliseconds(20), .delay, -number, messages))
+        let number = messages
+        unread.append((number, news))
         world.after(lastNews - world.now) {
             if case .born = news { self.isKnown = !self.isForgotten }
+            // Else it was read before its time.
+            guard self.unread.first?.number == number else { return }
+            self.unread.removeFirst()
             guard !self.isForgotten else { return }
             self.worker.hear(news)
         }
+    }
+
+    /// Reads all that it has said so far.
+    func takeNews() -> [SupervisorState.Event] {
+        defer { unread = [] }
+        return unread.map(\.news)
+    }
+
+    /// From now on it begins nothing. What it has begun; 0 is none.
+    func bar() -> Int64 {
+        isBarred = true
+        return page
     }
 
     private func flush() {
@@ -100,6 +125,10 @@ final class SimulatedConsumer {
             switch inbox.removeFirst() {
             case .job(let job): waiting.append(job)
             case .stop(let order): try obey(order)
+            case .bar:
+                _ = waiting.giveBack()
+                isBarred = false
+                send(.unbarred(slot: slot))
             case .recall:
                 for claim in waiting.giveBack() { unflushed.append(unstarted(claim, .recalled)) }
                 flush()
@@ -122,7 +151,9 @@ final class SimulatedConsumer {
     }
 
     private func beginNext() throws {
-        while isAlive, current == nil, let job = waiting.next() {
+        while isAlive, current == nil, !isBarred || world.breaks.broken == .noBar,
+            let job = waiting.next()
+        {
             page = job.claim.job
             if trap == .atBegin {
                 trap = nil
@@ -150,8 +181,10 @@ final class SimulatedConsumer {
         self.command = command
         command.onEnd = { [weak self] in try self?.commandEnded() }
         let fate = Self.fate(of: job)
+        // Most are so short that others are handed ahead.
+        let isShort = world.dice.below(4, .run, job.claim.job, -1) > 0
         let time = world.dice.time(
-            upTo: .milliseconds(400), .run, job.claim.job, Int64(job.claim.attempt))
+            upTo: .milliseconds(isShort ? 4 : 400), .run, job.claim.job, Int64(job.claim.attempt))
         if fate != .hangs, fate != .ignoresSignals {
             world.after(time) { try self.play(fate, command) }
         }
@@ -220,6 +253,8 @@ final class SimulatedConsumer {
             return die("killed after it had told")
         }
         page = 0
+        // It does not look for messages between two jobs.
+        try beginNext()
         try listen()
     }
 

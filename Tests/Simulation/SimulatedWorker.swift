@@ -168,6 +168,7 @@ final class SimulatedWorker {
             for index in indices { links[slot]?.post(.job(claimed[index])) }
         case .stop(let slot, let order): links[slot]?.post(.stop(order))
         case .recall(let slot): links[slot]?.post(.recall)
+        case .bar(let slot): try bar(slot)
         case .kill(let slot):
             if let link = links[slot], link.isKnown { link.die("killed by its supervisor") }
         case .exchange(let outcomes, let take, let recover):
@@ -175,6 +176,16 @@ final class SimulatedWorker {
         case .finish:
             try finish()
         }
+    }
+
+    private func bar(_ slot: Int) throws {
+        guard let link = links[slot] else { return }
+        let running = link.bar()
+        for news in link.takeNews() { try take(news) }
+        world.say("worker \(number), consumer \(slot): barred in job \(running)")
+        guard links[slot] === link else { return }
+        link.post(.bar)
+        try tell(.barred(slot: slot, running: running, at: world.wall))
     }
 
     private func fork(_ slot: Int) {
@@ -247,7 +258,7 @@ final class SimulatedWorker {
     private func watchHunger() throws {
         let isHungry =
             state.phase == .working && state.exchangeFailures == 0 && frozenUntil <= world.now
-            && state.consumers.contains { $0.phase == .ready && $0.held.isEmpty }
+            && state.consumers.contains { $0.phase == .ready && $0.held.isEmpty && !$0.isBarred }
             && world.judge.model.countTakeable(selection) > 0
         guard isHungry else {
             hungrySince = nil

@@ -77,6 +77,7 @@ import Testing
         (.deafBell, ["R8", "J2"]), (.noLifeline, ["X1"]), (.leftovers, ["X1"]),
         (.noPoison, ["R6"]), (.hastyJoin, ["H: join"]), (.wallClock, ["R8", "liveness", "R7"]),
         (.lostRecall, ["liveness"]), (.deafWorker, ["R11"]),
+        (.noBar, ["X1", "X3", "H: "]),
     ]
 
     func notices(_ broken: Break) throws {
@@ -124,6 +125,9 @@ import Testing
 
     @Test("V: the simulator notices when a worker is not told what its commands are told")
     func deafWorker() throws { try notices(.deafWorker) }
+
+    @Test("V: the simulator notices when a consumer begins what was taken from it")
+    func noBar() throws { try notices(.noBar) }
 
     @Test("V: no break is without its test")
     func everyBreak() { #expect(Set(Self.breaks.map(\.0)) == Set(Break.allCases)) }

@@ -79,6 +79,35 @@ import Testing
             bench.rows("SELECT DISTINCT outcome FROM attempts WHERE job = 1") == "consumer died")
     }
 
+    @Test(
+        "R5: of the jobs of a consumer that was stopped the others run all but the one that it is at"
+    )
+    func handedAhead() {
+        // All but the first few jobs of a consumer are handed to it in batches; one of them stops it.
+        _ = bench.shell(
+            """
+            (seq 60; echo stop; seq 60) | spool put --each -- sh -c '
+              echo $SPOOL_JOB_ID >> ran
+              test $1 != stop || { echo $PPID > stopped; kill -STOP $PPID; }' sh
+            """)
+        let result = bench.shell(
+            """
+            '\(Program.spool)' work -j 2 --until-empty --quiet & worker=$!
+            for n in $(seq 1200); do
+              test "$(sqlite3 '\(bench.file)' 'SELECT done FROM lane')" = 120 && break
+              read -t 0.05 <> <(:)
+            done
+            sqlite3 '\(bench.file)' 'SELECT done, running FROM lane'
+            kill -CONT $(cat stopped)
+            wait $worker
+            """)
+        #expect(result.text == "120|1\n")
+        #expect(result.status == 0)
+        #expect(
+            bench.rows("SELECT state, max(attempt), count(*) FROM jobs GROUP BY 1") == "done|1|121")
+        #expect(bench.shell("sort ran | uniq -d").text == "")
+    }
+
     @Test("R6: hears of a consumer's death where its parent ignores SIGCHLD")
     func ignored() {
         bench.spool("put", "--retries", "0", "--", "sh", "-c", "kill -9 $PPID; sleep 60")

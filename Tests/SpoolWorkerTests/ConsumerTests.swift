@@ -18,6 +18,7 @@ private final class Line {
     private var writer = FrameWriter()
     private(set) var pid: Int32 = 0
     private var heard: [Outcome] = []
+    private(set) var isUnbarred = false
     let logs: String
 
     /// The built program stands beside the test's own.
@@ -63,6 +64,8 @@ private final class Line {
 
     func recall() { writer.putRecall() }
 
+    func bar() { writer.putBar() }
+
     func stop(_ id: Int64, _ signal: Int32, _ verdict: Verdict) {
         writer.put(
             StopOrder(
@@ -81,6 +84,7 @@ private final class Line {
             try reader.forEach { (kind, payload) throws(SpoolError) in
                 switch MessageKind(rawValue: kind) {
                 case .hello: pid = try payload.integer()
+                case .unbarred: isUnbarred = true
                 default: heard.append(try payload.outcome())
                 }
             }
@@ -127,6 +131,29 @@ private final class Line {
         #expect(outcomes.map(\.claim.job) == [2, 3, 1])
         #expect(outcomes.map(\.verdict) == [.recalled, .recalled, .cancelled])
         #expect(outcomes[2].run.signal == SIGTERM)
+    }
+
+    @Test(
+        "R5: begins nothing once it was forbidden, drops what was taken from it, and takes what is sent then"
+    )
+    func bar() throws {
+        let line = try Line()
+        for id in 1...3 {
+            line.send(Int64(id), "sh", "-c", "touch \(line.logs)/$SPOOL_JOB_ID; cat /dev/zero")
+        }
+        try line.flush()
+        #expect(line.group() > 1)
+        #expect(line.slots.bar(0) == 1)
+        line.stop(1, SIGKILL, .cancelled)
+        try line.flush()
+        #expect(try line.outcome()?.claim.job == 1)
+        line.bar()
+        line.send(4, "true")
+        try line.flush()
+        let next = try #require(try line.outcome())
+        #expect(next.claim.job == 4 && next.verdict == .done && line.isUnbarred)
+        #expect(access(line.logs + "/2", F_OK) != 0 && access(line.logs + "/3", F_OK) != 0)
+        #expect(line.slots.job(0) == 0 || line.slots.job(0) == 4)
     }
 
     @Test("told to stop a job that waits does not begin it")

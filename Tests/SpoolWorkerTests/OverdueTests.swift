@@ -31,6 +31,52 @@ import Testing
         return rehearsal.state.unsettled.first?.verdict
     }
 
+    /// A supervisor whose consumer holds several jobs, and was asked for all but the first in vain.
+    func deaf() -> Rehearsal {
+        var rehearsal = Rehearsal(consumers: 1)
+        _ = rehearsal.turn()
+        rehearsal.finish(0, after: .milliseconds(1))
+        _ = rehearsal.turn()
+        rehearsal.ready = 0
+        rehearsal.pass(.milliseconds(50))
+        #expect(rehearsal.turn().contains(.recall(slot: 0)))
+        rehearsal.pass(.seconds(1))
+        #expect(!rehearsal.turn().contains(.bar(slot: 0)))
+        rehearsal.pass(.seconds(1))
+        #expect(rehearsal.state.wakeTime(rehearsal.now) <= rehearsal.now)
+        #expect(rehearsal.turn().contains(.bar(slot: 0)))
+        return rehearsal
+    }
+
+    @Test("loses what it has not begun, which is given back uncounted, and keeps what it is at")
+    func unbegun() {
+        var rehearsal = deaf()
+        let held = rehearsal.state.consumers[0].held
+        #expect(held.count > 2)
+        _ = rehearsal.state.handle(
+            .barred(slot: 0, running: held[0].job, at: noon), now: rehearsal.now)
+        #expect(rehearsal.state.consumers[0].held == [held[0]])
+        let lost = rehearsal.state.unsettled
+        #expect(lost.map(\.claim) == Array(held.dropFirst()))
+        #expect(lost.allSatisfy { $0.verdict == .recalled })
+    }
+
+    @Test("gets nothing more, and is not believed on what it lost, until it has answered")
+    func silent() {
+        var rehearsal = deaf()
+        let held = rehearsal.state.consumers[0].held
+        _ = rehearsal.state.handle(.barred(slot: 0, running: 0, at: noon), now: rehearsal.now)
+        rehearsal.ready = 100
+        rehearsal.pass(.milliseconds(10))
+        _ = rehearsal.turn()
+        #expect(rehearsal.state.held == 0)
+        rehearsal.report(held, .done, 0)
+        #expect(rehearsal.state.unsettled.isEmpty)
+        _ = rehearsal.state.handle(.unbarred(slot: 0), now: rehearsal.now)
+        _ = rehearsal.turn()
+        #expect(rehearsal.state.held > 0)
+    }
+
     @Test("keeps its job for as long as it likes, without a time-out")
     func free() {
         var rehearsal = rehearsal(limit: nil)

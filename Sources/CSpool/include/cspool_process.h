@@ -133,3 +133,14 @@ int spool_usable_cores(void);
 
 static inline void spool_store(int64_t *word, int64_t value) { __atomic_store_n(word, value, __ATOMIC_SEQ_CST); }
 static inline int64_t spool_load(int64_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }
+/// 1: the word was `from` and is `to` now.
+static inline int spool_swap_if(int64_t *word, int64_t from, int64_t to) {
+    return __atomic_compare_exchange_n(word, &from, to, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+/// Both give what the word was.
+static inline int64_t spool_set_bits(int64_t *word, int64_t bits) {
+    return __atomic_fetch_or(word, bits, __ATOMIC_SEQ_CST);
+}
+static inline int64_t spool_keep_bits(int64_t *word, int64_t bits) {
+    return __atomic_fetch_and(word, bits, __ATOMIC_SEQ_CST);
+}
