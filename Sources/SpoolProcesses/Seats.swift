@@ -168,7 +168,8 @@ final class Seats: @unchecked Sendable {
     }
 
     private func rename(_ seat: Int) {
-        word(at: offset(seat) + Place.generation).pointee.add(1, ordering: .acquiringAndReleasing)
+        word(at: offset(seat) + Place.generation).pointee.wrappingAdd(
+            1, ordering: .acquiringAndReleasing)
     }
 
     // MARK: - Sitting

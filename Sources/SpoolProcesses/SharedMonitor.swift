@@ -136,7 +136,7 @@ struct SharedMonitor: Sendable {
     }
 
     func ring(_ seat: Int) {
-        seats.bell(seat).pointee.add(1, ordering: .acquiringAndReleasing)
+        seats.bell(seat).pointee.wrappingAdd(1, ordering: .acquiringAndReleasing)
         WordWatch.wake(seats.bell(seat))
     }
 

@@ -60,7 +60,7 @@ final class Sitter: @unchecked Sendable {  // its work is handed over by the par
     /// Makes the thread look again, wherever it sleeps.
     func ring() {
         let bell = seats.bell(Seats.seat(name))
-        bell.pointee.add(1, ordering: .acquiringAndReleasing)
+        bell.pointee.wrappingAdd(1, ordering: .acquiringAndReleasing)
         WordWatch.wake(bell)
     }
 }
