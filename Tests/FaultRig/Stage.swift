@@ -27,6 +27,8 @@ final class Stage {
         for suffix in ["", "-wal"] { Self.copy(original + suffix, path + suffix) }
         unlink(path + "-shm")
         unlink(path + "-journal")
+        // What the try before has left there is none of this one's: it would begin with other calls.
+        unlink(path + "-spool/shared")
     }
 
     /// Forgets the store and what was kept: the stage is empty.
