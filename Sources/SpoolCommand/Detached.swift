@@ -9,15 +9,9 @@ internal import SpoolThreads
 internal import SpoolWorker
 
 enum Detached {
-    private static func opened(_ path: String, _ screen: Screen) throws(SpoolError) -> Store {
-        let store = try Store.open(path, .create)
-        if let notice = store.notice { screen.warn(notice) }
-        return store
-    }
-
     static func start(_ options: WorkerOptions, _ screen: Screen) throws(SpoolError) -> Int32 {
         // What is wrong with the file is said here, where somebody reads it; the store is closed again before the fork.
-        let directory = try opened(options.file, screen).files.directory
+        let directory = try Store.open(options.file, warningOn: screen).files.directory
         removeOldLogs(in: directory)
         var ends: [Int32] = [0, 0]
         let status = spool_pipe(&ends)

@@ -17,8 +17,7 @@ struct Initialize: SpoolSubcommand {
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {
         let isNamed = path != nil || global.file != nil
         let path = if let path { path } else { try screen.settings.file() }
-        let store = try Store.open(path, .create)
-        if let notice = store.notice { screen.warn(notice) }
+        _ = try Store.open(path, warningOn: screen)
         if screen.settings.isJSON {
             var object = JSONObject()
             object.set("file", path)

@@ -18,8 +18,7 @@ enum Putting {
         guard !jobs.isEmpty else { return 0 }
         if arguments.has(.dryRun) { return try PutReport.dryRun(jobs, on: screen) }
         let path = try arguments.settings.file()
-        let store = try Store.open(path, .create)
-        if let notice = store.notice { screen.warn(notice) }
+        let store = try Store.open(path, warningOn: screen)
         PutHints.warnOfNewQueue(jobs, in: store, screen)
         let ids = try named(path) { () throws(SpoolError) in try store.put(jobs, now: now) }
         guard !arguments.has(.wait) else {

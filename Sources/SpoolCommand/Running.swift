@@ -66,8 +66,7 @@ enum Running {
             throw .usage("no command given.", hint: "Try:  spool run -- echo hello")
         }
         let plan = try PutPlan(arguments, now: now)
-        let store = try Store.open(arguments.settings.file(), .create)
-        if let notice = store.notice { screen.warn(notice) }
+        let store = try Store.open(arguments.settings.file(), warningOn: screen)
         let id = try store.put([plan.model], now: now).lowerBound
         try ensureWorker(of: plan.model.queue, store)
         guard !arguments.has(.detach) else {

@@ -57,13 +57,7 @@ extension Store {
     ) throws(SpoolError) -> Exchange {
         var tally = Tally()
         let promoted = try promoteDue(now, &tally)
-        let asked = outcomes.isEmpty ? [:] : try cancellationsByJob()
-        var settled: [Move?] = []
-        settled.reserveCapacity(outcomes.count)
-        for outcome in outcomes {
-            settled.append(
-                try settle(outcome, cancelling: asked[outcome.claim.job], now, random, &tally))
-        }
+        let settled = try settle(outcomes, now, random, &tally)
         let lanes = try lanes(adding: tally)
         let claimed =
             take > 0 ? try claim(owner, take, selection, lanes, now, random, &tally) : []

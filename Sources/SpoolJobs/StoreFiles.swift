@@ -3,7 +3,8 @@
 // Nothing but SQLite opens the database and its -shm: closing any descriptor of theirs would drop the process's locks.
 // The -wal has none; GatheredLog opens it, too. What Spool needs besides stands in a directory of its own:
 //
-//   FILE-spool/gate      flock(2) around each write transaction: writers queue instead of finding SQLite busy
+//   FILE-spool/gate      flock(2) around each write transaction: writers queue instead of finding SQLite busy; and
+//                        its first byte is locked by who closes the file
 //   FILE-spool/shared    memory of all who write: which commits are on disk, puts that wait: see StoreMemory
 //   FILE-spool/live      one locked byte per owner: the kernel drops it when the owner dies
 //   FILE-spool/arrived   doorbell: work may be there        FILE-spool/settled   doorbell: something finished

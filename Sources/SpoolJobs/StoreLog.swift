@@ -125,7 +125,7 @@ extension Store {
     /// Closes the connection, as the last one that has the file open with nothing left in the log: the database can be
     /// copied or moved without it. One after the other: of two at once each would find that the other has it open.
     func closing(_ close: () -> Void) {
-        guard isOurs, completesAtClose, identity != nil, isInPlace,
+        guard isOurs, completesAtClose, isInPlace,
             let lock = gate ?? (try? Gate(files)), lock.beginClosing()
         else { return close() }
         defer { lock.endClosing() }
@@ -143,10 +143,8 @@ extension Store {
 
     /// For who has only looked. Nil when somebody syncs: that one has the file open, too.
     private func unwaitedLedger() -> SyncLedger? {
-        // Looked at before, so that none is made, and again: it may be that of the file which has the name now.
-        guard isInPlace, let memory = try? StoreMemory(files, waits: false), isInPlace else {
-            return nil
-        }
+        // Looked at before, too, but it may be that of the file which has the name now.
+        guard let memory = try? StoreMemory(files, waits: false), isInPlace else { return nil }
         return SyncLedger(memory)
     }
 

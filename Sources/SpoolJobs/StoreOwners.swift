@@ -73,7 +73,9 @@ extension Store {
         random: () -> Double = { 0 }
     ) throws(SpoolError) -> [Move?] {
         let moves = try write("ending a worker") { () throws(SpoolError) in
-            let moves = try settle(outcomes, now, random)
+            var tally = Tally()
+            let moves = try settle(outcomes, now, random, &tally)
+            try apply(tally)
             let count = try end(owner, .released, error: nil, now)
             if count > 0 || !moves.isEmpty { ringForAll() }
             return moves
@@ -150,26 +152,14 @@ extension Store {
         let outcomes = try claims(of: owner).map { (claim, started) in
             Outcome(claim, verdict, Run(started: started, ended: now, error: error))
         }
-        _ = try settle(outcomes, now) { 0 }
+        var tally = Tally()
+        _ = try settle(outcomes, now, { 0 }, &tally)
+        try apply(tally)
         let update = try statement("UPDATE owner SET ended = ?2 WHERE id = ?1 AND ended IS NULL")
         update.bind(1, owner)
         update.bind(2, now.microseconds)
         try update.run()
         return outcomes.count
-    }
-
-    private func settle(
-        _ outcomes: [Outcome], _ now: UnixTime, _ random: () -> Double
-    ) throws(SpoolError) -> [Move?] {
-        let asked = try cancellationsByJob()
-        var tally = Tally()
-        var moves: [Move?] = []
-        for outcome in outcomes {
-            moves.append(
-                try settle(outcome, cancelling: asked[outcome.claim.job], now, random, &tally))
-        }
-        try apply(tally)
-        return moves
     }
 
     /// The processes that claim from this store and live.

@@ -18,8 +18,24 @@ extension Held? {
 }
 
 extension Store {
-    /// Takes a claim back and puts the job where its verdict leads. Nil: the claim is not current, nothing changed.
+    /// Settles outcomes in the transaction that is open.
+    /// - Returns: For each where the job went; nil if the claim was lost.
     func settle(
+        _ outcomes: [Outcome], _ now: UnixTime, _ random: () -> Double, _ tally: inout Tally
+    ) throws(SpoolError) -> [Move?] {
+        guard !outcomes.isEmpty else { return [] }
+        let asked = try cancellationsByJob()
+        var moves: [Move?] = []
+        moves.reserveCapacity(outcomes.count)
+        for outcome in outcomes {
+            moves.append(
+                try settle(outcome, cancelling: asked[outcome.claim.job], now, random, &tally))
+        }
+        return moves
+    }
+
+    /// Takes a claim back and puts the job where its verdict leads. Nil: the claim is not current, nothing changed.
+    private func settle(
         _ outcome: Outcome, cancelling: Int?, _ now: UnixTime, _ random: () -> Double,
         _ tally: inout Tally
     ) throws(SpoolError) -> Move? {
