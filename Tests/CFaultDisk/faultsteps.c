@@ -92,14 +92,19 @@ static int steps_access(sqlite3_vfs *vfs, const char *name, int flags, int *out)
 }
 
 // In one thread whoever is waited for stands still until the wait is over: waiting would only take time. Once
-// fault_steps_begin was called, pauses of SQLite's and of the program pass at once.
-static int steps_sleep(sqlite3_vfs *vfs, int microseconds) { return microseconds; }
+// fault_steps_begin was called for one, pauses of SQLite's and of the program pass at once.
+static int is_alone;
 
-int nanosleep(const struct timespec *time, struct timespec *left) {
-    return ask ? 0 : clock_nanosleep(CLOCK_REALTIME, 0, time, left);
+static int steps_sleep(sqlite3_vfs *vfs, int microseconds) {
+    return is_alone ? microseconds : ordinary->xSleep(ordinary, microseconds);
 }
 
-int fault_steps_begin(fault_step step, void *context) {
+int nanosleep(const struct timespec *time, struct timespec *left) {
+    return is_alone ? 0 : clock_nanosleep(CLOCK_REALTIME, 0, time, left);
+}
+
+int fault_steps_begin(fault_step step, void *context, int alone) {
+    is_alone = alone;
     static sqlite3_vfs shim;
     ordinary = sqlite3_vfs_find(NULL);
     if (!ordinary) return -1;

@@ -2,11 +2,12 @@
 //
 //     FaultRig RIG DIRECTORY ROUNDS SEED [MUTANT]
 //
-// RIG is `schedules`, `errors`, `memory` or `producers`. The last one kills ROUNDS times at random instants. The others
-// strike at every call that SQLite makes of the system (of its allocator) while one operation of a store runs, and then
-// look at everything: ROUNDS of these points, drawn by SEED, or all of them when ROUNDS is 0. Prints one line of counts
-// and an example of each kind of failure; exit status 1 if there was any. With the name of a MUTANT something is broken
-// on purpose, and the rig must be red: see Mutant. As `forked` and `stopped` it is one program of a test: see there.
+// RIG is `schedules`, `errors`, `memory`, `producers` or `closes`. In the last two ROUNDS things happen at random
+// instants: see there. The others strike at every call that SQLite makes of the system (of its allocator) while one
+// operation of a store runs, and then look at everything: ROUNDS of these points, drawn by SEED, or all of them when
+// ROUNDS is 0. Prints one line of counts and an example of each kind of failure; exit status 1 if there was any. With
+// the name of a MUTANT something is broken on purpose, and the rig must be red: see Mutant. As `forked` and `stopped`
+// it is one program of a test: see there.
 
 private import CFaultDisk
 private import Glibc
@@ -38,12 +39,13 @@ struct FaultRig {
         if words[1] == "memory", fault_memory_begin() != 0 {
             throw SpoolError.usage("SQLite was used before its memory could be made scarce")
         }
-        if words[1] != "producers" { try Gatekeeper.standInBetween() }
+        if !["producers", "closes"].contains(words[1]) { try Gatekeeper.standInBetween() }
         let report =
             switch words[1] {
             case "schedules": try Schedules(plan).run()
             case "errors": try Errors(plan).run()
             case "producers": try producers(plan)
+            case "closes": try closes(plan)
             default: try Memory(plan).run()
             }
         print(report.text(plan))
@@ -54,6 +56,11 @@ struct FaultRig {
 
 private func producers(_ plan: Plan) throws -> Report {
     var rig = try Producers(plan)
+    return try rig.run()
+}
+
+private func closes(_ plan: Plan) throws -> Report {
+    var rig = try Closes(plan)
     return try rig.run()
 }
 

@@ -33,11 +33,12 @@ enum Gatekeeper {
     nonisolated(unsafe) static var decide: ((Int, Call) -> Int32)?  // one thread
     private nonisolated(unsafe) static var asked = 0
 
-    static func standInBetween() throws {
+    /// - Parameter isAlone: Everybody who uses the file is in this thread.
+    static func standInBetween(isAlone: Bool = true) throws {
         let status = fault_steps_begin(
             { _, kind, isLog in
                 Gatekeeper.answer(Call(kind: fault_call(UInt32(kind)), isLog: isLog != 0))
-            }, nil)
+            }, nil, isAlone ? 1 : 0)
         guard status == 0 else { throw SpoolError.usage("SQLite has no system to stand before") }
     }
 

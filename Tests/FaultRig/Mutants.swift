@@ -19,6 +19,8 @@ enum Mutant: String, CaseIterable {
     case earlyReply = "early-reply"
     /// Jobs that were taken along by a process that died count as not put, whatever it had committed.
     case forgottenBatch = "forgotten-batch"
+    /// Somebody who was stopped holds what lets one close the file after the other.
+    case heldClosing = "held-closing"
 
     nonisolated(unsafe) static var chosen: Mutant?  // set once, before anything runs
 }
@@ -27,7 +29,7 @@ extension Operation {
     /// What rigs E and M strike at: all operations, or the one that a mutant breaks.
     static var chosen: [Operation] {
         switch Mutant.chosen {
-        case nil, .automaticCheckpoints, .carelessGuest, .forgottenBatch: all
+        case nil, .automaticCheckpoints, .carelessGuest, .forgottenBatch, .heldClosing: all
         case .lateCounters: [brokenPut(countsLate: true)]
         case .earlyReply: [brokenPut(countsLate: false)]
         case .noFence:

@@ -161,3 +161,18 @@ struct ScheduleTests {
         #expect(run.isRed && run.said.contains("D1: a job was put twice"), "\(run.said)")
     }
 }
+
+@Suite("Processes that close the file", .timeLimit(.minutes(60))) struct CloseTests {
+    @Test(
+        "K, D1, D3: at the same moments, or killed: all that was acknowledged is in the file alone")
+    func isSound() throws {
+        let run = try FaultRun("closes", points: Rounds.count(150))
+        #expect(run.isGreen, "\(run.said)")
+    }
+
+    @Test("K, D3: the rig notices when somebody stands still who closes the file")
+    func rigBites() throws {
+        let run = try FaultRun("closes", points: 100, "held-closing")
+        #expect(run.isRed && run.said.contains("D3: what was acknowledged is not"), "\(run.said)")
+    }
+}

@@ -15,7 +15,8 @@ enum fault_call {
 typedef int (*fault_step)(void *context, int call, int is_log);
 
 /// Puts itself between SQLite and its files, for every connection opened from now on. Returns 0, or -1.
-int fault_steps_begin(fault_step step, void *context);
+/// `alone`: nobody outside this thread is waited for, so that no pause takes any time.
+int fault_steps_begin(fault_step step, void *context, int alone);
 
 /// Lets SQLite allocate through a counter. Before the first use of SQLite in a process. Returns 0, or -1.
 int fault_memory_begin(void);
