@@ -64,16 +64,25 @@ extension Birth {
     static func live(_ socket: Int32) -> Never {
         let connection = Connection(checked: socket, true, true)
         do throws(SpoolError) {
-            let message = try connection.receive(nil, .never)
+            let message = try awaitBirth(over: connection)
             let birth: Birth = try message.value()
             connection.close()
             birth.settle()
             let entry = try EntryRegistry.shared.find(birth.entry)
             ChildBody.run { _ = try entry.run(birth.input, message.descriptors) }
-        } catch .endOfFile {
-            _exit(125)
         } catch {
             ChildBody.run { throw error }
+        }
+    }
+
+    /// The birth, unless the parent has died or given up, perhaps in the midst of it: then the process ends.
+    private static func awaitBirth(
+        over connection: Connection
+    ) throws(SpoolError) -> Connection.Message {
+        do throws(SpoolError) {
+            return try connection.receive(nil, .never)
+        } catch .endOfFile, .badInput {
+            _exit(125)
         }
     }
 

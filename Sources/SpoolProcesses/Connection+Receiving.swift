@@ -14,7 +14,8 @@ extension Connection {
     ///   - timeout: Longest wait; nil waits for ever, zero only looks.
     /// - Throws: `endOfFile` when the other end is closed and nothing is left; `timedOut`; `tooLarge`, which says how
     ///   many bytes it has, when it is over the limit: it stays, and can be received with a larger one; `closed`;
-    ///   `badInput` for an end that cannot receive, or a bad limit or timeout.
+    ///   `badInput` when the other end has gone in the midst of a message, or what came is none; for an end that cannot
+    ///   receive, or a bad limit or timeout.
     public func recvBytes(
         limit: Int? = nil, timeout: Duration? = nil
     ) throws(SpoolError) -> [UInt8] { try receive(limit, Deadline(checking: timeout)).bytes }

@@ -101,7 +101,8 @@ public final class Connection: @unchecked Sendable {  // what changes is guarded
     ///   - offset: Where the part begins: 0 to the count of `bytes`.
     ///   - count: How many bytes; nil takes all that follow. None makes an empty message.
     /// - Throws: `badInput` for an offset or a count outside of `bytes` or an end that cannot send; `tooLarge`;
-    ///   `closed`, also when the other end is.
+    ///   `closed`, also when the other end is; `system` when descriptors are short: was a part of the message out by
+    ///   then, the connection is closed, as what followed would be taken for the rest.
     public func sendBytes(
         _ bytes: [UInt8], offset: Int = 0, count: Int? = nil
     ) throws(SpoolError) {
@@ -191,8 +192,13 @@ public final class Connection: @unchecked Sendable {  // what changes is guarded
         try checkWritable()
         var message = message
         try sending.withLock { () throws(SpoolError) in
-            while try !file.use({ number throws(SpoolError) in try message.advance(number) }) {
-                _ = try file.wait(for: .write, until: .never)
+            do throws(SpoolError) {
+                while try !file.use({ number throws(SpoolError) in try message.advance(number) }) {
+                    _ = try file.wait(for: .write, until: .never)
+                }
+            } catch {
+                giveUp(message)
+                throw error
             }
         }
     }
@@ -202,16 +208,24 @@ public final class Connection: @unchecked Sendable {  // what changes is guarded
         var message = message
         try await sending.acquire()
         defer { sending.release() }
-        while try !file.use({ number throws(SpoolError) in try message.advance(number) }) {
-            guard message.hasBegun else {
-                _ = try await file.wait(for: .write, until: .never)
-                continue
+        do {
+            while try !file.use({ number throws(SpoolError) in try message.advance(number) }) {
+                guard message.hasBegun else {
+                    _ = try await file.wait(for: .write, until: .never)
+                    continue
+                }
+                // The rest must follow, or the other end could read nothing any more: not the caller's to cancel.
+                let file = file
+                _ = try await Task { try await file.wait(for: .write, until: .never) }.value
             }
-            // The rest must follow, or the other end could read nothing any more: not the caller's to cancel.
-            let file = file
-            _ = try await Task { try await file.wait(for: .write, until: .never) }.value
+        } catch {
+            giveUp(message)
+            throw error
         }
     }
+
+    /// After a part of a message nothing else may go out: the other end would take it for the rest.
+    private func giveUp(_ message: Outgoing) { if message.hasBegun { file.close() } }
 
     // MARK: - Receiving
 
@@ -222,7 +236,8 @@ public final class Connection: @unchecked Sendable {  // what changes is guarded
     }
 
     /// The next message, if it is here as a whole; nil if not.
-    /// - Throws: `endOfFile`; `tooLarge` when it has more than `limit` bytes: it can still be received.
+    /// - Throws: `endOfFile`; `badInput` when that comes in the midst of it; `tooLarge` when it has more than `limit`
+    ///   bytes: it can still be received.
     func arrived(_ limit: Int?) throws(SpoolError) -> Message? {
         try receiving.withLock { () throws(SpoolError) in
             try file.use { number throws(SpoolError) in
@@ -240,7 +255,13 @@ public final class Connection: @unchecked Sendable {  // what changes is guarded
         while incoming.header.count < Self.headerSize {
             var bytes: UInt64 = 0
             let wanted = Self.headerSize - incoming.header.count
-            let count = withUnsafeMutableBytes(of: &bytes) { read(socket, $0.baseAddress, wanted) }
+            let isFirst = incoming.header.isEmpty
+            let (count, isStray) = withUnsafeMutableBytes(of: &bytes) {
+                isFirst
+                    ? (readFirst(socket, $0.baseAddress, wanted), false)
+                    : Self.readPlain(socket, $0.baseAddress, wanted)
+            }
+            if isStray { throw refusal() }
             guard try isSome(count) else { return nil }
             withUnsafeBytes(of: bytes) { incoming.header += $0[..<count] }
         }
@@ -248,28 +269,35 @@ public final class Connection: @unchecked Sendable {  // what changes is guarded
             ($0.load(as: UInt32.self).littleEndian, $0.load(fromByteOffset: 6, as: UInt16.self))
         }
         guard length.1.littleEndian == Self.mark, length.0 <= Self.limit else {
-            // Nobody knows where the next one would begin.
-            file.close()
-            throw .badInput("what came is no message of a Connection; it is closed now.")
+            throw refusal()
         }
         return Int(length.0)
+    }
+
+    /// What came is no message: nobody knows where the next one would begin.
+    private func refusal() -> SpoolError {
+        file.close()
+        for descriptor in incoming.descriptors { Glibc.close(descriptor) }
+        incoming = Incoming()
+        return .badInput("what came is no message of a Connection; it is closed now.")
     }
 
     private func readContent(_ socket: Int32, _ length: Int) throws(SpoolError) -> Bool {
         while incoming.filled < length {
             incoming.makeRoom(length)
             let filled = incoming.filled
-            let count = incoming.content.withUnsafeMutableBytes {
-                read(socket, $0.baseAddress?.advanced(by: filled), $0.count - filled)
+            let (count, isStray) = incoming.content.withUnsafeMutableBytes {
+                Self.readPlain(socket, $0.baseAddress?.advanced(by: filled), $0.count - filled)
             }
+            if isStray { throw refusal() }
             guard try isSome(count) else { return false }
             incoming.filled += count
         }
         return true
     }
 
-    /// As recvmsg(2), but keeps the descriptors that come along.
-    private func read(_ socket: Int32, _ bytes: UnsafeMutableRawPointer?, _ room: Int) -> Int {
+    /// As recvmsg(2), but keeps the descriptors that come along: with a message's first byte.
+    private func readFirst(_ socket: Int32, _ bytes: UnsafeMutableRawPointer?, _ room: Int) -> Int {
         withUnsafeTemporaryAllocation(of: Int32.self, capacity: PassedDescriptors.limit) {
             numbers in
             var came: Int32 = 0
@@ -280,10 +308,27 @@ public final class Connection: @unchecked Sendable {  // what changes is guarded
         }
     }
 
+    /// As recvmsg(2). Descriptors that come along are none of a message's, and are closed.
+    private static func readPlain(
+        _ socket: Int32, _ bytes: UnsafeMutableRawPointer?, _ room: Int
+    ) -> (count: Int, isStray: Bool) {
+        withUnsafeTemporaryAllocation(of: Int32.self, capacity: PassedDescriptors.limit) {
+            numbers in
+            var came: Int32 = 0
+            let count = spool_receive_part(socket, bytes, room, numbers.baseAddress, &came)
+            for number in numbers.prefix(Int(max(0, came))) { Glibc.close(number) }
+            return (count, came != 0)
+        }
+    }
+
     private func isSome(_ count: Int) throws(SpoolError) -> Bool {
         switch -count {
         case ..<0: return true
-        case 0, Int(ECONNRESET): throw .endOfFile
+        case 0, Int(ECONNRESET):
+            guard !incoming.header.isEmpty else { throw .endOfFile }
+            throw .badInput(
+                "the other end has gone in the midst of a message: \(incoming.filled) bytes of it came."
+            )
         case Int(EAGAIN): return false
         default: throw .system(call: "recvmsg", errno: Int32(-count))
         }

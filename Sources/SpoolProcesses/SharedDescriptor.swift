@@ -17,6 +17,8 @@ final class SharedDescriptor: @unchecked Sendable {  // its state is touched wit
     private var users = 0
     private var isClosed = false
     private var bell: Int32 = -1
+    /// The process whose bell it is: rung in one, it would ring in those that have inherited it, for ever.
+    private var bellOwner: Int32 = 0
     private var watches: [ObjectIdentifier: Watch] = [:]
 
     /// Takes ownership of an open descriptor.
@@ -79,14 +81,21 @@ final class SharedDescriptor: @unchecked Sendable {  // its state is touched wit
     }
 
     private func ring() {
-        guard bell >= 0 else { return }
+        guard bell >= 0, bellOwner == getpid() else { return }
         var one: UInt64 = 1
         write(bell, &one, 8)
     }
 
     private func makeBell() throws(SpoolError) -> Int32 {
         try lock.withLock { () throws(SpoolError) in
-            if bell < 0 { bell = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK)) }
+            if bell >= 0, bellOwner != getpid() {
+                Glibc.close(bell)
+                bell = -1
+            }
+            if bell < 0 {
+                bell = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+                bellOwner = getpid()
+            }
             guard bell >= 0 else { throw .system(call: "eventfd", errno: errno) }
             if isClosed { ring() }
             return bell

@@ -37,6 +37,7 @@ struct ChildRig {
         .merging(relatives) { one, _ in one }
         .merging(sharing) { one, _ in one }
         .merging(pools.map { ("pool-" + $0, $1) }) { one, _ in one }
+        .merging(connectionEdges) { one, _ in one }
         .merging(poolWaits.map { ("pool-wait-" + $0, $1) }) { one, _ in one }
 
     static func main() throws {

@@ -34,7 +34,22 @@ import Testing
         }
         #expect(try memory() - before < 512 << 20)
         Glibc.close(ends.first)
-        #expect(throws: SpoolError.endOfFile) { try connection.recvBytes() }
+    }
+
+    @Test("an end in the midst of a message is no ordinary end, nor is the next look")
+    func brokenOff() throws {
+        let whole: [UInt8] = [3, 0, 0, 0, 0, 0, 0x70, 0x53, 9, 9, 9]
+        for message in [1, 8, 9].map({ Array(whole.prefix($0)) }) {
+            let ends = try Descriptor.sockets(packets: false).release()
+            let connection = try Connection(owning: ends.second)
+            #expect(write(ends.first, message, message.count) == message.count)
+            Glibc.close(ends.first)
+            for _ in 0..<2 {
+                let error = #expect(throws: SpoolError.self) { try connection.recvBytes() }
+                let came = "in the midst of a message: \(max(0, message.count - 8)) bytes"
+                #expect(error?.message.contains(came) == true)
+            }
+        }
     }
 
     @Test("brings a message back that is larger than what its length is trusted for")
