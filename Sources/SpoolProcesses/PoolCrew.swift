@@ -40,7 +40,9 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
     private var held: Submitted?
     /// Answered, and being told: no process is needed for them any more.
     private var finishing = 0
+    /// Changed with both locks held.
     private var workers: [Int32: ChildProcess] = [:]
+    private let staff = Lock()
     private var beingMade = 0
     private var lastNumber: UInt64 = 0
     private var fruitless = 0
@@ -80,10 +82,10 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
         self.maxWorkers = maxWorkers
     }
 
-    var pids: [Int32] { lock.withLock { workers.values.compactMap(\.pid) } }
+    var pids: [Int32] { staff.withLock { workers.values.compactMap(\.pid) } }
 
     /// As in Python: one more than there are processes, so that a free one finds the next call at once.
-    private var window: Int { maxWorkers + 1 }
+    private var window: Int { maxWorkers == .max ? .max : maxWorkers + 1 }
 
     /// With the lock held.
     private var unfinished: Int { pending.count + running.count + (held == nil ? 0 : 1) }
@@ -155,8 +157,9 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
         let selector = try lock.withLock { () throws(SpoolError) -> EpollSelector? in
             let count = workers.count + beingMade
             guard !isEnding, count < maxWorkers, isNeeded(count) else { return nil }
-            defer { beingMade += 1 }
-            return try serve()
+            let selector = try serve()
+            beingMade += 1
+            return selector
         }
         guard let selector else { return }
         do throws(SpoolError) {
@@ -165,23 +168,37 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
             try child.start()
             try watch(child, selector)
         } catch {
-            lock.withLock {
+            // The others go on; without any nothing would, and other threads may have counted on this one.
+            let isLast = lock.withLock {
                 beingMade -= 1
                 closeIfGone()
+                return workers.isEmpty && beingMade == 0 && unfinished > 0
             }
+            if isLast { fail(error) }
             throw error
         }
         OpenCrews.shared.add(self)
+        lock.withLock { closeIfGone() }  // if it has ended before it was added
     }
 
     private func watch(_ child: ChildProcess, _ selector: EpollSelector) throws(SpoolError) {
         let sentinel = try child.sentinel
         lock.withLock {
             beingMade -= 1
-            workers[sentinel] = child
+            staff.withLock { workers[sentinel] = child }
             if broken != nil { child.end(by: SIGKILL) }
         }
-        try selector.register(sentinel, .read)
+        do throws(SpoolError) {
+            try selector.register(sentinel, .read)
+        } catch {
+            // Nobody would see its end: it counts as one that could not be made.
+            child.end(by: SIGKILL)
+            lock.withLock {
+                beingMade += 1
+                staff.withLock { workers[sentinel] = nil }
+            }
+            throw error
+        }
     }
 
     /// Begins the two threads with the first process. With the lock held.
@@ -213,31 +230,22 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
     }
 
     private func hasEnded(_ sentinel: Int32) {
-        guard let child = lock.withLock({ workers.removeValue(forKey: sentinel) }) else { return }
+        let ended = lock.withLock { staff.withLock { workers.removeValue(forKey: sentinel) } }
+        guard let child = ended else { return }
         _ = child.awaitEnd(until: .never)
         // What it held is known as given back at once, not when somebody has waited for a while.
         worker.calls.lookForDeaths()
         worker.answers.lookForDeaths()
         let isHopeless = lock.withLock {
             if unfinished > 0 { fruitless += 1 }
-            return fruitless > Self.patience + maxWorkers
+            return fruitless - Self.patience > maxWorkers
         }
         if isHopeless {
             fail(.noWorker("the pool's processes die before they have answered anything."))
         } else {
-            replace()
+            try? hire { $0 < unfinished }  // what nobody is left for has failed with the error
         }
         lock.withLock { closeIfGone() }
-    }
-
-    private func replace() {
-        do throws(SpoolError) {
-            try hire { $0 < unfinished }
-        } catch {
-            // The others go on; without any nothing would.
-            let isLast = lock.withLock { workers.isEmpty && beingMade == 0 && unfinished > 0 }
-            if isLast { fail(error) }
-        }
     }
 
     // MARK: - Answers
@@ -287,12 +295,17 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
     }
 
     func kill() {
+        // One that is stopped may hold the lock of a queue, for which somebody waits here with the crew's lock.
+        for child in staff.withLock({ Array(workers.values) }) { child.end(by: SIGKILL) }
+        let reason = SpoolError.noWorker("the pool was killed.")
         let (cancelled, crew) = lock.withLock {
-            (takePending(), Array(workers.values))
+            // From here on nobody takes the place of one that has ended.
+            (isShutDown, isEnding, broken) = (true, true, broken ?? reason)
+            return (takePending(), Array(workers.values))
         }
-        for task in cancelled { task.cancel() }
-        fail(.noWorker("the pool was killed."))
         for child in crew { child.end(by: SIGKILL) }
+        for task in cancelled { task.cancel() }
+        fail(reason)
     }
 
     private func takePending() -> [Submitted] {
@@ -345,37 +358,5 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
 
     nonisolated(nonsending) func join() async throws {
         for thread in lock.withLock({ threads }) { try await thread.join() }
-    }
-}
-
-/// The pools that have processes: the process ends after what was submitted to them is done, as with ThreadPool.
-private final class OpenCrews: @unchecked Sendable {  // touched with the lock held only
-    static let shared = OpenCrews()
-
-    private let lock = Lock()
-    private var crews: [ObjectIdentifier: PoolCrew] = [:]
-    private var owner: Int32 = 0
-
-    /// Its hook is made after those of threads and of children, and so runs before them.
-    func add(_ crew: PoolCrew) {
-        lock.withLock {
-            crews[ObjectIdentifier(crew)] = crew
-            guard owner == 0 else { return }
-            owner = getpid()
-            atexit { OpenCrews.shared.end() }
-        }
-    }
-
-    func remove(_ crew: PoolCrew) {
-        let gone = lock.withLock { crews.removeValue(forKey: ObjectIdentifier(crew)) }
-        withExtendedLifetime(gone) {}
-    }
-
-    private func end() {
-        // A forked child has none of them, and does not know who held the lock at the fork.
-        guard owner == getpid() else { return }
-        let open = lock.withLock { Array(crews.values) }
-        for crew in open { crew.shutdown(cancelFutures: false) }
-        for crew in open { crew.join() }
     }
 }

@@ -24,7 +24,7 @@ final class PoolReader: @unchecked Sendable {  // its state is touched with the 
 
     private enum Turn {
         case read
-        case deliver([PoolAnswer])
+        case deliver(PoolAnswer)
     }
 
     private static let nap = Duration.milliseconds(1)
@@ -34,6 +34,8 @@ final class PoolReader: @unchecked Sendable {  // its state is touched with the 
     private let answers: SharedQueue<[UInt8]>
     private let change = Condition()
     private var reading = Reading.nobody
+    /// The pool's thread.
+    private var own: pthread_t?
     private var passed: [PoolAnswer] = []
     /// Whether a waiting thread is to read.
     private var makesRoom = false
@@ -52,13 +54,20 @@ final class PoolReader: @unchecked Sendable {  // its state is touched with the 
     /// Reads and delivers until the queue of answers is shut down.
     func run(for crew: PoolCrew) {
         var spin = Spin()
-        while let turn = next(crew) {
-            switch turn {
-            case .deliver(let answers): for answer in answers { crew.take(answer) }
-            case .read:
-                if let answer = read(until: .never, crew, &spin) { crew.take(answer) }
-                change.withLock { reading = .nobody }
-            }
+        change.withLock { own = pthread_self() }
+        while let turn = next(crew) { perform(turn, crew, until: .never, &spin) }
+    }
+
+    private func perform(
+        _ turn: Turn, _ crew: PoolCrew, until deadline: Deadline, _ spin: inout Spin
+    ) {
+        switch turn {
+        case .deliver(let answer): crew.take(answer)
+        case .read:
+            let answer = read(until: deadline, crew, &spin)
+            // A callback may wait for another answer, and read it.
+            change.withLock { reading = .nobody }
+            if let answer { crew.take(answer) }
         }
     }
 
@@ -66,10 +75,7 @@ final class PoolReader: @unchecked Sendable {  // its state is touched with the 
         change.withLock {
             var naps = 0
             while true {
-                if !passed.isEmpty {
-                    defer { passed = [] }
-                    return .deliver(passed)
-                }
+                if !passed.isEmpty { return .deliver(passed.removeFirst()) }
                 if case .nobody = reading {
                     if isOver.load(ordering: .acquiring) { return nil }
                     if !makesRoom || naps >= Self.naps
@@ -126,6 +132,10 @@ final class PoolReader: @unchecked Sendable {  // its state is touched with the 
         for crew: PoolCrew, until deadline: Deadline, isDone: () -> Bool,
         sleep: () throws(SpoolError) -> Void
     ) throws(SpoolError) {
+        if isOwn {
+            waitInCallback(for: crew, until: deadline, isDone: isDone)
+            return try sleep()
+        }
         guard begin() else {
             defer { change.withLock { asleep -= 1 } }
             return try sleep()
@@ -158,6 +168,29 @@ final class PoolReader: @unchecked Sendable {  // its state is touched with the 
             asleep += 1
             change.notify()
             return false
+        }
+    }
+
+    private var isOwn: Bool {
+        change.withLock { own.map { pthread_equal($0, pthread_self()) != 0 } ?? false }
+    }
+
+    /// As ``wait(for:until:isDone:sleep:)`` in the pool's own thread, which a callback keeps from its turns.
+    private func waitInCallback(
+        for crew: PoolCrew, until deadline: Deadline, isDone: () -> Bool
+    ) {
+        var spin = Spin()
+        while !isDone(), !deadline.isPast, !isOver.load(ordering: .acquiring) {
+            let turn = change.withLock { () -> Turn? in
+                if !passed.isEmpty { return .deliver(passed.removeFirst()) }
+                guard case .nobody = reading else {
+                    _ = change.wait(until: min(deadline, Deadline(after: Self.nap)))
+                    return nil
+                }
+                reading = .waiter(pthread_self())
+                return .read
+            }
+            if let turn { perform(turn, crew, until: deadline, &spin) }
         }
     }
 

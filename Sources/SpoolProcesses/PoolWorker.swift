@@ -51,7 +51,7 @@ struct PoolWorker: Codable, Sendable {
 
     private func answer(_ delivery: Delivery<[UInt8]>) throws(SpoolError) {
         let call = try PoolCall(delivery.item)
-        guard delivery.number <= 1 + retries else {
+        guard delivery.number - 1 <= retries else {
             return try answers.put(PoolAnswer(call.number, .died).bytes)
         }
         let results = call.inputs.map { run(call.entry, $0) }

@@ -80,8 +80,10 @@ public final class ProcessPool: Sendable {
     /// throws, or `noWorker` when its process dies. Never waits, but for a process that has to be made: a millisecond.
     ///
     /// The future runs, and cannot be cancelled, when a process has the task or is about to.
-    /// - Throws: `usage` when the entry is not registered; `badInput` when the input cannot be encoded; `tooLarge`;
-    ///   `shutDown`; `noWorker` when the pool is broken, or not even one process can be made. The task is not run then.
+    /// - Throws: `usage` when the entry is not registered; `badInput` when the input cannot be encoded; `tooLarge` when
+    ///   that takes more than 1 GiB; `shutDown`; `noWorker` and `system` when the pool is broken, or not even one
+    ///   process can be made. The task is not run then. An input that has no room in the pool's `bytes` is the
+    ///   future's error.
     @discardableResult
     public func submit<Input, Output>(
         _ entry: ChildEntry<Input, Output>, _ input: Input

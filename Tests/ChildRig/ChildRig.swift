@@ -38,6 +38,7 @@ struct ChildRig {
         .merging(sharing) { one, _ in one }
         .merging(pools.map { ("pool-" + $0, $1) }) { one, _ in one }
         .merging(connectionEdges) { one, _ in one }
+        .merging(poolEdges.map { ("pool-edge-" + $0, $1) }) { one, _ in one }
         .merging(poolWaits.map { ("pool-wait-" + $0, $1) }) { one, _ in one }
 
     static func main() throws {

@@ -13,3 +13,19 @@ import Testing
     @Test("refuses descriptors in the midst of a message, and keeps none")
     func strays() throws { try Rig.run("strays") }
 }
+
+@Suite("At the edges, a pool of processes", .timeLimit(.minutes(10))) struct PoolEdgeTests {
+    private func run(_ name: String) throws { try Rig.run("pool-edge-" + name) }
+
+    @Test("takes any number of processes and retries, the largest too")
+    func numbers() throws { try run("numbers") }
+
+    @Test("lets a callback wait for another task, and for one with a callback of its own")
+    func inCallback() throws { try run("inCallback") }
+
+    @Test("R12: forgets no task when a process cannot be made, and works when there is room again")
+    func hiring() throws { try run("hiring") }
+
+    @Test("R12: is killed although its processes were stopped, whatever they held")
+    func stopped() throws { try run("stopped") }
+}

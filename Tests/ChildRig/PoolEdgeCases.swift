@@ -1,0 +1,84 @@
+// PoolEdgeCases.swift - cases about pools in which something else goes wrong than a task.
+
+import CSpool
+import Glibc
+import SpoolProcesses
+import SpoolQueues
+import SpoolThreads
+
+private let patience = Duration.seconds(20)
+
+let poolEdges: [String: Case] = [
+    "numbers": { method in
+        let pool = try ProcessPool(maxWorkers: .max, retries: .max, method: method)
+        try check(pool.submit(square, 3).result(timeout: patience) == 9, "any number will do")
+        let path = "/tmp/spool-fragile-\(getpid())"
+        try check(pool.submit(fragile, path).result(timeout: patience) == 5, "it is tried again")
+        unlink(path)
+        pool.shutdown()
+    },
+    "inCallback": { method in
+        // A callback may wait for another task of the pool, and for one that has a callback of its own.
+        let pool = try ProcessPool(maxWorkers: 2, method: method)
+        let found = Queue<Int>()
+        let (listener, waiting) = try held(pool, 1)
+        waiting[0].future.addDoneCallback { _ in
+            let plain = try pool.submit(square, 5)
+            try found.put(plain.result(timeout: patience))
+            let watched = try pool.submit(square, 6)
+            watched.addDoneCallback { try found.put($0.result()) }
+            try found.put(watched.result(timeout: patience))
+        }
+        try waiting[0].connection.sendBytes([])
+        let sum = try (0..<3).map { _ in try found.get(timeout: patience) }.reduce(0, +)
+        try check(sum == 25 + 36 + 36, "\(sum)")
+        listener.close()
+        pool.shutdown()
+    },
+    "hiring": { method in
+        // Threads submit at once to a new pool while its first process cannot be made: each is told, or has a future
+        // that ends.
+        try check(ProcessPool.with { try $0.submit(square, 2).result() } == 4, "all is made once")
+        for round in 0..<160 {
+            let pool = try ProcessPool(maxWorkers: 2, method: method)
+            let (futures, start) = (Queue<Future<Int>>(), Barrier(8))
+            let crew = (0..<8).map { number in
+                Thread(onUncaught: { _ in }) {
+                    try start.wait()
+                    try futures.put(pool.submit(square, number))
+                }
+            }
+            for thread in crew.dropLast() { try thread.start() }
+            try withoutDescriptors(but: round % 16) {
+                try crew[7].start()
+                for thread in crew { try thread.join() }
+            }
+            while let future = try? futures.getNowait() {
+                _ = try future.exception(timeout: patience)
+            }
+            // With descriptors again it works, unless it was given up.
+            do {
+                try check(pool.submit(square, 9).result(timeout: patience) == 81, "it works")
+            } catch SpoolError.noWorker {
+            } catch SpoolError.system {}
+            pool.shutdown()
+        }
+    },
+    "stopped": { method in
+        // The processes are stopped at random instants, in the midst of taking and answering too: the pool ends.
+        for round in 0..<40 {
+            let pool = try ProcessPool(maxWorkers: 2, method: method)
+            try check(pool.submit(square, 2).result(timeout: patience) == 4, "it works")
+            let pids = pool.workers
+            for number in 0..<200 { _ = try pool.submit(square, number) }
+            Pause.briefly(upTo: .microseconds(Int64.random(in: 0..<600)))
+            for pid in pids { kill(pid, SIGSTOP) }
+            let ending = Thread { pool.kill() }
+            try ending.start()
+            guard try ending.join(timeout: patience) else {
+                for pid in pids { kill(pid, SIGKILL) }
+                throw Untrue(description: "round \(round): the pool cannot be killed")
+            }
+        }
+    },
+]
