@@ -6,6 +6,7 @@
 
 private import CSpool
 private import Glibc
+private import SpoolQueues
 internal import SpoolThreads
 
 /// What a child is told.
@@ -130,6 +131,9 @@ enum ChildBody {
     /// Runs `body`, waits for what it has begun, and ends the process.
     static func run(_ body: () throws -> Void) -> Never {
         let status = attempt(body)
+        // As exit(3) does in other processes: what was submitted is done, then the rest is waited for.
+        OpenCrews.shared.end()
+        ThreadPool.endAll()
         Thread.joinAll()
         ChildRoll.shared.endAll()
         fflush(nil)

@@ -38,15 +38,16 @@ extension ChildProcess {
     /// - Throws: `system` when descriptors or memory are short.
     public static func waitForAny() throws(SpoolError) -> (child: ChildProcess, end: ProcessEnd)? {
         while true {
-            if let child = ChildRoll.shared.takeUntold(), let end = try child.exitStatus {
+            reapEnded()
+            // One that another thread closes just now is not told.
+            if let child = ChildRoll.shared.takeUntold(), let end = try? child.exitStatus {
                 return (child, end)
             }
             let children = ChildRoll.shared.children
             guard !children.isEmpty else { return nil }
-            let ready = try Connection.wait(for: children)
-            for place in ready {
-                if let end = try children[place].exitStatus { return (children[place], end) }
-            }
+            do throws(SpoolError) {
+                _ = try Connection.wait(for: children)
+            } catch .closed {}
         }
     }
 

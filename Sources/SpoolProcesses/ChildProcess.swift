@@ -38,6 +38,13 @@ public final class ChildProcess: @unchecked Sendable {  // a body runs in a fork
         var file: SharedDescriptor?
         var owner = getpid()
         var work: Work?
+
+        var hasEnded: Bool {
+            switch stage {
+            case .new, .starting, .running: false
+            case .ended, .closed: true
+            }
+        }
     }
 
     /// What it is to do.
@@ -143,6 +150,10 @@ public final class ChildProcess: @unchecked Sendable {  // a body runs in a fork
         }
         withExtendedLifetime(work) {}
         ChildRoll.shared.enter(self)
+        // Another thread may have seen its end before it was on the roll.
+        if life.withLock({ life, _ in life.hasEnded }) {
+            ChildRoll.shared.leave(self, isTold: true)
+        }
     }
 
     /// Before a fork: the child needs the lock of its life, which another thread may hold.
@@ -299,6 +310,7 @@ public final class ChildProcess: @unchecked Sendable {  // a body runs in a fork
                 "process '\(name)' cannot be closed: it still runs.",
                 hint: "Join or terminate it first.")
         }
+        ChildRoll.shared.hasTold(self)
         file?.close()
     }
 }

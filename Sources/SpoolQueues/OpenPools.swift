@@ -33,7 +33,7 @@ final class OpenPools: @unchecked Sendable {  // touched with the lock held only
 
     func remove(_ pool: Workforce) { lock.withLock { pools[pool.number] = nil } }
 
-    private func end() {
+    func end() {
         guard owner.load(ordering: .relaxed) == getpid() else { return }
         let open = lock.withLock { () -> [Workforce] in
             isEnding = true

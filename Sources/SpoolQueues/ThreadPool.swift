@@ -50,6 +50,9 @@ public final class ThreadPool: Sendable {
         return future
     }
 
+    /// Shuts all pools of the process down, and waits until all is done: for who ends it with `_exit`.
+    package static func endAll() { OpenPools.shared.end() }
+
     /// Takes no more tasks; the threads end when all that was submitted is done.
     ///
     /// Calling it again is harmless. Blocks the thread; tasks use the async form.

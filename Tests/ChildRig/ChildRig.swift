@@ -38,6 +38,7 @@ struct ChildRig {
         .merging(sharing) { one, _ in one }
         .merging(pools.map { ("pool-" + $0, $1) }) { one, _ in one }
         .merging(connectionEdges) { one, _ in one }
+        .merging(childEdges) { one, _ in one }
         .merging(poolEdges.map { ("pool-edge-" + $0, $1) }) { one, _ in one }
         .merging(poolWaits.map { ("pool-wait-" + $0, $1) }) { one, _ in one }
 
@@ -46,7 +47,7 @@ struct ChildRig {
             work, count, sleeper, talker, fail, echo, exits, passOn, family, inspect, server, noise,
             writer, poller, nag, slowEcho, call,
             square, whoami, gate, fragile, troubled, connected, setUp, environment, speak,
-            poolInside, partner)
+            poolInside, partner, leaveWork, appending)
         let words = CommandLine.arguments
         let method = words.count > 2 ? StartMethod(rawValue: words[2]) : .forkServer
         guard words.count > 1, let body = cases[words[1]], let method else {

@@ -14,6 +14,19 @@ import Testing
     func strays() throws { try Rig.run("strays") }
 }
 
+@Suite("At the edges, a child", .timeLimit(.minutes(10))) struct ChildEdgeTests {
+    @Test(
+        "cFS2: ends after its pools have done what was submitted, dropped and kept ones",
+        arguments: StartMethod.allCases)
+    func poolsAtEnd(_ method: StartMethod) throws { try Rig.run("poolsAtEnd", method.rawValue) }
+
+    @Test("has its end told to one of several threads that wait for any, and to none once closed")
+    func anyOnce() throws { try Rig.run("anyOnce") }
+
+    @Test("whose end another thread sees while it starts is on no list afterwards")
+    func watchedStart() throws { try Rig.run("watchedStart") }
+}
+
 @Suite("At the edges, a pool of processes", .timeLimit(.minutes(10))) struct PoolEdgeTests {
     private func run(_ name: String) throws { try Rig.run("pool-edge-" + name) }
 
