@@ -10,6 +10,8 @@ private import Glibc
 final class SeatBook {
     private let token = spool_process_token()
     private var seats: [UInt64: (place: Seats, name: SeatName)] = [:]
+    /// When it has so many seats, those of things that are gone are left.
+    private var many = 16
 
     private static let key: pthread_key_t = {
         var key = pthread_key_t()
@@ -35,7 +37,13 @@ final class SeatBook {
 
     func name(in place: Seats) -> SeatName { seats[place.number]?.name ?? 0 }
 
-    func add(_ place: Seats, _ name: SeatName) { seats[place.number] = (place, name) }
+    func add(_ place: Seats, _ name: SeatName) {
+        seats[place.number] = (place, name)
+        guard seats.count >= many else { return }
+        // Whoever let the last handle go could only leave its own thread's seat.
+        for seat in seats.values where seat.place.bench.isClosed { leave(seat.place) }
+        many = max(16, 2 * seats.count)
+    }
 
     /// Leaves one seat, if its name holds nothing.
     func leave(_ place: Seats) {

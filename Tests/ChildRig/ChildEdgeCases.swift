@@ -61,6 +61,26 @@ let childEdges: [String: Case] = [
         try watching.join()
         try check(ChildProcess.active.isEmpty, "none that has ended is on the list")
     },
+    "locksLeft": { _ in
+        // A thread that goes on and on uses one lock after the other, each of which another thread lets go.
+        let (locks, used) = (Queue<SharedSemaphore>(), Queue<Void>())
+        let user = Thread(daemon: true) {
+            while true {
+                try locks.get().withAcquired {}
+                try used.put(())
+            }
+        }
+        try user.start()
+        let before = openDescriptors()
+        for _ in 0..<200 {
+            let lock = try SharedSemaphore(1)
+            try locks.put(lock)
+            try used.get()
+            withExtendedLifetime(lock) {}
+        }
+        let more = openDescriptors() - before
+        try check(more < 40, "\(more) descriptors of 200 locks that are gone are still open")
+    },
 ]
 
 /// Leaves behind what it has submitted to pools of all kinds: dropped, and kept.

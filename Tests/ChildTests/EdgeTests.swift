@@ -25,6 +25,9 @@ import Testing
 
     @Test("whose end another thread sees while it starts is on no list afterwards")
     func watchedStart() throws { try Rig.run("watchedStart") }
+
+    @Test("keeps nothing of a shared lock that is gone, in threads that have used it and go on")
+    func locksLeft() throws { try Rig.run("locksLeft") }
 }
 
 @Suite("At the edges, a pool of processes", .timeLimit(.minutes(10))) struct PoolEdgeTests {
