@@ -59,17 +59,16 @@ extension SharedMonitor {
     func giveUnits(_ count: Int, _ me: SeatName) -> Bool {
         withLock(me) {
             guard count <= Int(seats.parameter(0)) - free else { return true }
-            for _ in 0..<count {
-                if let holder = holder(nearest: Seats.seat(me)) {
-                    let before = status(holder)
-                    set(holder, SeatStatus(before.stage, amount: before.amount - 1))
-                } else if total < Int(seats.parameter(0)) {
-                    total += 1
-                } else {
-                    return true
-                }
+            var new = count
+            while new > 0, let holder = holder(nearest: Seats.seat(me)) {
+                let before = status(holder)
+                set(holder, SeatStatus(before.stage, amount: before.amount - 1))
                 free += 1
+                new -= 1
             }
+            guard new <= Int(seats.parameter(0)) - total else { return true }
+            total += new
+            free += new
             handOut()
             return false
         }

@@ -1,5 +1,6 @@
 // SharedLockTests.swift - locks and semaphores between processes (cML), and what is left when a holder dies.
 
+import SpoolProcesses
 import Testing
 
 @Suite("A lock between processes", .timeLimit(.minutes(10))) struct SharedLockTests {
@@ -46,6 +47,14 @@ import Testing
 
     @Test("R2: those that were killed in line get no unit")
     func deadWaiters() throws { try play("dead-waiters") }
+
+    @Test("any number is given back at once: the caller's unit, and new ones")
+    func enormous() throws {
+        let units = try SharedSemaphore(1)
+        try units.acquire()
+        try units.release(1 << 40)
+        #expect(units.value == 1 << 40)
+    }
 
     @Test("what another process gives back is a new unit; the taker's comes back at its death")
     func foreignUnits() throws { try play("foreign-units") }
