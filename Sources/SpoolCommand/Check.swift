@@ -15,11 +15,11 @@ struct Check: SpoolSubcommand {
         aliases: ["doctor"])
 
     @OptionGroup var global: GlobalOptions
-    @Argument(help: "The file. Default: that of --file.")
+    @Argument(help: "The file. Default: that of --file.", completion: .file())
     var path: String?
 
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {
-        let path = if let path { path } else { try screen.settings.file() }
+        let path = if let path { try Settings.path(path) } else { try screen.settings.file() }
         var store: Store?
         var problems: [String] = []
         do throws(SpoolError) {

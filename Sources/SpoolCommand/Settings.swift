@@ -18,9 +18,9 @@ struct Settings {
     func file() throws(SpoolError) -> String {
         if let fileOption {
             guard !fileOption.isEmpty else { throw .usage("--file needs a path.") }
-            return fileOption
+            return try Settings.path(fileOption)
         }
-        if let file = try Environment.path("SPOOL_FILE") { return file }
+        if let file = try Environment.path("SPOOL_FILE") { return try Settings.path(file) }
         if let data = try Environment.path("XDG_DATA_HOME"), data.hasPrefix("/") {
             return data + "/spool/default.db"
         }
@@ -28,6 +28,16 @@ struct Settings {
             throw .usage("no file: HOME is not set.", hint: "Name it with --file or SPOOL_FILE.")
         }
         return home + "/.local/share/spool/default.db"
+    }
+
+    /// Refuses a URL: as a path it would be another file than the one that was meant, and the jobs would wait in it.
+    static func path(_ text: String) throws(SpoolError) -> String {
+        let scheme = text.prefix { $0 != ":" && $0 != "/" }
+        let rest = text.dropFirst(scheme.count)
+        guard rest.hasPrefix("://") || rest.hasPrefix(":") && scheme == "file" else { return text }
+        throw .usage(
+            "'\(text)' is a URL, and spool keeps jobs in a file.",
+            hint: "Name its path; a file of that name is  ./\(text)")
     }
 
     mutating func setColor(_ text: String) throws(SpoolError) {

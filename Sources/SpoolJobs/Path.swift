@@ -48,7 +48,8 @@ enum Path {
         return size
     }
 
-    /// The path without symbolic links. A last part that does not exist yet is kept.
+    /// The path without symbolic links, from the root. Parts at its end that do not exist yet are kept: a worker hands
+    /// it to jobs that run in other directories.
     /// - Throws: `notAStore` when the path that it leads to is no UTF-8: as text it would be another one;
     ///   `notPermitted` when this user may not look there, or not read what stands there.
     static func canonical(_ path: String) throws(SpoolError) -> String {
@@ -57,10 +58,18 @@ enum Path {
             return real
         }
         if let bar = bar(path) { throw bar }
-        let cut = path.lastIndex(of: "/")
-        let parent = cut.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        let name = cut.map { String(path[path.index(after: $0)...]) } ?? path
-        guard let real = try resolved(parent, for: path) else { return path }
+        return path.utf8.count < Int(PATH_MAX) ? try missing(path, for: path) ?? path : path
+    }
+
+    /// The way to a file that does not exist, from the root. Nil: the working directory was removed.
+    private static func missing(
+        _ path: String, for whole: String
+    ) throws(SpoolError) -> String? {
+        let above = parent(path)
+        var real = try resolved(above, for: whole)
+        if real == nil, above != ".", above != "/" { real = try missing(above, for: whole) }
+        let name = path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
+        guard let real, !name.isEmpty else { return real }
         return real == "/" ? "/" + name : real + "/" + name
     }
 

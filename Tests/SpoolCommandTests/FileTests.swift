@@ -31,6 +31,36 @@ import Testing
     }
 
     @Test(
+        "a URL is no file: nothing is put, and nothing is made of that name",
+        arguments: [
+            "file:jobs.db", "file:/no/such/jobs.db?mode=ro", "postgres://host/jobs", "http://host",
+        ])
+    func url(_ name: String) {
+        for words in ["--file '\(name)' put -- true", "--file '\(name)' list", "init '\(name)'"] {
+            let result = bench.shell("spool \(words)")
+            #expect(result.status == 64)
+            let sentence = "error: '\(name)' is a URL, and spool keeps jobs in a file."
+            #expect(result.errors.hasPrefix(sentence), "\(result.errors)")
+        }
+        #expect(bench.shell("ls").text == "")
+        #expect(bench.shell("spool put --file './\(name)' -- true").text == "1\n")
+    }
+
+    @Test("a job finds its own file, though its worker was given a name below no directory yet")
+    func madeByWorker() throws {
+        bench.write(
+            """
+            timeout 60 '\(Program.spool)' work --file new/er/jobs.db --max-jobs 2 --quiet & worker=$!
+            \(Bench.waiting("test -e new/er/jobs.db"))
+            mkdir else
+            spool put --file new/er/jobs.db --cwd else -- '\(Program.spool)' put -- true
+            wait $worker
+            """, to: "chain")
+        #expect(bench.shell(". ./chain").status == 0)
+        #expect(bench.shell("spool list -a --file new/er/jobs.db --ids").text == "2\n1\n")
+    }
+
+    @Test(
         "a link to a file that is not there is said to be one", arguments: ["list", "put -- true"])
     func dangling(_ words: String) {
         let result = bench.shell("ln -s nowhere link.db; export SPOOL_FILE=link.db; spool \(words)")
