@@ -54,7 +54,7 @@ struct Join: SpoolSubcommand {
         // Last: after a fork each page that is written costs a fault.
         defer { joiner.closeElsewhere() }
         let failures = try joiner.failures(limit: Join.namedFailures + 1)
-        try tell(last, failures, since: begin, of: store, on: screen)
+        try tell(last, failures, of: joiner, since: begin, of: store, on: screen)
         guard last.isFinished else {
             let left = last.total - last.done - last.failed
             throw .timedOut(
@@ -82,8 +82,8 @@ struct Join: SpoolSubcommand {
     }
 
     private func tell(
-        _ last: JoinProgress, _ failures: [Int64], since begin: Deadline, of store: Store,
-        on screen: Screen
+        _ last: JoinProgress, _ failures: [Int64], of joiner: Joiner, since begin: Deadline,
+        of store: Store, on screen: Screen
     ) throws(SpoolError) {
         let took = Deadline.now().nanoseconds - begin.nanoseconds
         if screen.settings.isJSON {
@@ -94,6 +94,11 @@ struct Join: SpoolSubcommand {
             object.set("finished", last.isFinished)
             object.set("v", 1)
             return try screen.line(object)
+        }
+        if !joiner.removed.isEmpty {
+            let ids = joiner.removed.prefix(Join.namedFailures).map(String.init)
+            let more = joiner.removed.count > Join.namedFailures ? " …" : ""
+            screen.note("✖ removed while join waited: \(ids.joined(separator: " "))\(more)")
         }
         guard !failures.isEmpty, last.isFinished else { return }
         let named = failures.prefix(Join.namedFailures).map(String.init).joined(separator: " ")

@@ -19,7 +19,7 @@ public struct JoinProgress: Hashable, Sendable {
     public var total: Int
     /// Ended well since it began.
     public var done: Int
-    /// Ended dead or cancelled.
+    /// Ended dead or cancelled, or were removed while they were waited for.
     public var failed: Int
     /// In the hands of consumers.
     public var running: Int
@@ -42,6 +42,8 @@ public final class Joiner {
     private var baseCancelled = 0
     private var left: [Int64]
     private var finishedBadly: [Int64] = []
+    /// Jobs that were waited for by their ids and are not there any more.
+    public private(set) var removed: [Int64] = []
     private var witness: Int64?
     /// How often only the safety poll found a change: 0 on a healthy system.
     public private(set) var missedWakeups = 0
@@ -125,8 +127,11 @@ public final class Joiner {
         var unfinished: [Int64] = []
         var endedBadly: [Int64] = []
         for id in left {
-            // A job that was removed meanwhile is not waited for.
-            guard let standing = try standing(of: id) else { continue }
+            // Not waited for any more. Nobody can say how it ended, if it did: it is not told as done.
+            guard let standing = try standing(of: id) else {
+                removed.append(id)
+                continue
+            }
             switch standing.state {
             case .running: progress.running += 1
             case .scheduled, .retrying:
@@ -142,8 +147,8 @@ public final class Joiner {
         }
         left = unfinished
         finishedBadly += endedBadly
-        progress.failed = finishedBadly.count
-        progress.done = ids.count - unfinished.count - finishedBadly.count
+        progress.failed = finishedBadly.count + removed.count
+        progress.done = ids.count - unfinished.count - progress.failed
         progress.isFinished = unfinished.isEmpty
         return progress
     }

@@ -39,6 +39,17 @@ import Testing
         if let last = livingWorker() { kill(last, SIGTERM) }
     }
 
+    @Test("a job that is removed while join waits for it is not told as done")
+    func removed() {
+        bench.spool("put", "--", "true")
+        begin("join 1 --json")
+        #expect(bench.eventually { isFilled("out") })
+        bench.spool("rm", "1")
+        #expect(ended() == "1\n")
+        let result = bench.shell("tail -n 1 out").text
+        #expect(result.hasPrefix(#"{"type":"result","total":1,"done":0,"failed":1,"#), "\(result)")
+    }
+
     @Test("R3: run starts a worker beside a program with the library, which runs no commands")
     func runBesideProgram() throws {
         let queue = try JobQueue("mail", in: JobStore(bench.file))
