@@ -22,7 +22,8 @@ struct Cancel: SpoolSubcommand {
     ]
 
     @OptionGroup var global: GlobalOptions
-    @Option(help: "The signal for running jobs.")
+    @Option(
+        help: "The signal for running jobs.", completion: .list(Cancel.signals.map(\.name)))
     var signal = "TERM"
     @Option(help: "From the signal to KILL.")
     var grace = "10s"

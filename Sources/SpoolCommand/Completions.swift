@@ -13,7 +13,7 @@ struct Completions: SpoolSubcommand {
             """)
 
     @OptionGroup var global: GlobalOptions
-    @Argument(help: "bash, zsh or fish.")
+    @Argument(help: "bash, zsh or fish.", completion: .list(["bash", "zsh", "fish"]))
     var shell: String
 
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {

@@ -27,7 +27,11 @@ enum Detached {
                 "the worker could not start; what it said is in \(log(directory, pid)).")
         }
         try screen.deliver("worker \(pid) was started, but its number") { () throws(SpoolError) in
-            try screen.line(String(pid))
+            guard screen.settings.isJSON else { return try screen.line(String(pid)) }
+            var object = JSONObject()
+            object.set("pid", pid)
+            object.set("v", 1)
+            try screen.line(object)
         }
         return 0
     }

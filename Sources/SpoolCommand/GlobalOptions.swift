@@ -8,7 +8,8 @@ struct GlobalOptions: ParsableArguments {
         name: .customLong("file"),
         help: ArgumentHelp(
             "The SQLite file. Default: $SPOOL_FILE, else ~/.local/share/spool/default.db.",
-            valueName: "path"))
+            valueName: "path"),
+        completion: .file())
     var file: String?
 
     @Flag(name: .customLong("json"), help: "Write JSON, one object a line.")
@@ -20,7 +21,9 @@ struct GlobalOptions: ParsableArguments {
     @Flag(name: .shortAndLong, help: "Say more.")
     var verbose: Int
 
-    @Option(help: ArgumentHelp("auto, always or never.", valueName: "when"))
+    @Option(
+        help: ArgumentHelp("auto, always or never.", valueName: "when"),
+        completion: .list(["auto", "always", "never"]))
     var color: String?
 
     func settings() throws(SpoolError) -> Settings {

@@ -118,16 +118,16 @@ enum JSONWriter {
         let alphabet = Array(
             "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
         var text: [UInt8] = []
+        text.reserveCapacity((bytes.count + 2) / 3 * 4)
         for start in stride(from: 0, to: bytes.count, by: 3) {
-            let group = bytes[start..<min(start + 3, bytes.count)]
-            var bits = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-            var digits: [UInt8] = []
-            for _ in 0..<4 {
-                digits.insert(alphabet[bits & 63], at: 0)
-                bits >>= 6
+            let count = min(3, bytes.count - start)
+            var bits = 0
+            for index in start..<(start + 3) {
+                bits = bits << 8 | (index < bytes.count ? Int(bytes[index]) : 0)
             }
             for index in 0..<4 {
-                text.append(index <= group.count ? digits[index] : UInt8(ascii: "="))
+                let digit = alphabet[bits >> (18 - 6 * index) & 63]
+                text.append(index <= count ? digit : UInt8(ascii: "="))
             }
         }
         return String(decoding: text, as: UTF8.self)

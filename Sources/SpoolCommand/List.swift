@@ -125,15 +125,25 @@ enum ListFilter {
         let key = String(word[..<colon])
         switch key {
         case "state": filter.states.insert(try state(value))
-        case "queue": filter.queue = try Numbers.name(value, what: "queue")
-        case "kind": filter.kind = try Numbers.name(value, what: "kind")
-        case "id": filter.ids = try ids(value)
+        case "queue": try set(&filter.queue, key, try Numbers.name(value, what: "queue"))
+        case "kind": try set(&filter.kind, key, try Numbers.name(value, what: "kind"))
+        case "id": try set(&filter.ids, key, try ids(value))
         default:
             if let near = Suggestion.nearest(to: key, among: keys) {
                 throw .usage("unknown filter '\(key):'. Did you mean '\(near):'?")
             }
             filter.text = filter.text.map { $0 + " " + word } ?? word
         }
+    }
+
+    /// No job is in two queues: of two that are asked for, one would be left out in silence.
+    private static func set<Value: Equatable>(
+        _ place: inout Value?, _ key: String, _ value: Value
+    ) throws(SpoolError) {
+        guard place == nil || place == value else {
+            throw .usage("\(key): was given twice; list shows one at a time.")
+        }
+        place = value
     }
 
     private static func state(_ text: String) throws(SpoolError) -> State {

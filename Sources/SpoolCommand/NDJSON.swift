@@ -41,10 +41,12 @@ struct NDJSON: Sendable {
         var draft = Draft(model)
         try reader.readObject { (name, reader) throws(SpoolError) in
             guard let key = Key(word: name) else { throw NDJSON.unknown(name) }
-            guard draft.seen.insert(KeySet(key)).inserted else {
+            guard draft.named.insert(KeySet(key)).inserted else {
                 throw .badInput("\"\(name)\" stands there twice.")
             }
+            // As if it were not there: who writes all of a record's fields leaves none out.
             guard try !reader.isNull() else { return }
+            draft.said.insert(KeySet(key))
             try read(key, &reader, into: &draft)
         }
         try reader.finish()
@@ -69,7 +71,9 @@ struct NDJSON: Sendable {
         var cwd: String?
         var limits: ResourceLimits?
         var variables: [(name: String, value: String)] = []
-        var seen: KeySet = []
+        var named: KeySet = []
+        /// Those with a value.
+        var said: KeySet = []
 
         init(_ model: NewJob) { job = model }
     }
@@ -157,7 +161,7 @@ struct NDJSON: Sendable {
 
     private func finish(_ draft: Draft) throws(SpoolError) -> NewJob {
         var job = draft.job
-        if draft.seen.isSuperset(of: KeySet(.delay, .at)) {
+        if draft.said.isSuperset(of: KeySet(.delay, .at)) {
             throw .badInput("\"delay\" and \"at\" exclude each other.")
         }
         switch (draft.command, draft.kind) {

@@ -22,7 +22,11 @@ struct Pause: SpoolSubcommand {
         let queue = try Numbers.name(queue, what: "queue")
         let store = try Store.open(screen.settings.file(), .existing)
         try store.pause(queue: queue, now: .now())
-        screen.note("queue '\(queue)' is paused")
+        guard screen.settings.isJSON else {
+            screen.note("queue '\(queue)' is paused")
+            return 0
+        }
+        try screen.line(JSONObject(queue: queue, action: "pause"))
         return 0
     }
 }

@@ -74,7 +74,9 @@ enum Places {
             return try existing(given, "\(option) '\(String(decoding: given, as: UTF8.self))'")
         }
         guard let pointer = getcwd(nil, 0) else {
-            throw .system(call: "getcwd", errno: errno)
+            throw .usage(
+                "the working directory cannot be found: \(SpoolError.reason(errno)).",
+                hint: "Go to another one.")
         }
         defer { free(pointer) }
         let current = Array(UnsafeRawBufferPointer(start: pointer, count: strlen(pointer)))

@@ -1,7 +1,7 @@
 // ProgressBar.swift - how far a join has come, on stderr.
 //
-// A terminal gets a bar, at most 10 frames a second. Elsewhere a line when the numbers changed, at most
-// every 10 s. With --json the same as objects on stdout.
+// A terminal that can redraw a line gets a bar, at most 10 frames a second. Elsewhere a line when the numbers changed,
+// at most every 10 s. With --json the same as objects on stdout.
 
 internal import SpoolJobs
 internal import SpoolThreads
@@ -22,7 +22,7 @@ struct ProgressBar {
         self.title = title
         self.screen = screen
         // A join that has nothing to wait for says nothing; the first line of a log comes when something changed.
-        if !screen.isErrorTerminal || screen.settings.isJSON {
+        if !screen.canRedraw || screen.settings.isJSON {
             next = Deadline(after: screen.settings.isJSON ? .zero : ProgressBar.report)
         }
     }
@@ -36,7 +36,7 @@ struct ProgressBar {
             writeJSON(progress)
         } else if screen.settings.isQuiet {
             next = .never
-        } else if screen.isErrorTerminal {
+        } else if screen.canRedraw {
             next = Deadline(after: ProgressBar.frame)
             draw(line(progress, at: now, width: Screen.columns(of: 2)))
         } else if !progress.isFinished {

@@ -44,11 +44,15 @@ struct Put: ParsableCommand {
     var each = false
     @Flag(name: .customShort("0"), help: "With --each: lines end with NUL.")
     var null = false
-    @Option(help: ArgumentHelp("One job for each line of JSON; - is stdin.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("One job for each line of JSON; - is stdin.", valueName: "file"),
+        completion: .file())
     var ndjson: String?
     @Flag(name: .customLong("continue"), help: "With --ndjson: skip bad lines.")
     var proceed = false
-    @Option(help: "0...4294967295 or urgent, high, normal, low, idle; small runs first.")
+    @Option(
+        help: "0...4294967295 or urgent, high, normal, low, idle; small runs first.",
+        completion: .list(["urgent", "high", "normal", "low", "idle"]))
     var priority: String?
     @Option(help: "Not before so long from now: 90s, 10m, 1h30m, 2d.")
     var delay: String?
@@ -65,13 +69,15 @@ struct Put: ParsableCommand {
             "Most that a process of it may use: memory=1G, files=100, processes=50, cpu=10m, "
                 + "output=2G (its largest file); several by commas.", valueName: "name=value"))
     var limit: [String] = []
-    @Option(help: ArgumentHelp("Directory to run in. Default: this one.", valueName: "directory"))
+    @Option(
+        help: ArgumentHelp("Directory to run in. Default: this one.", valueName: "directory"),
+        completion: .directory)
     var cwd: String?
     @Option(help: ArgumentHelp("Set a variable; repeatable.", valueName: "name=value"))
     var env: [String] = []
     @Flag(help: "Run with no variables but those of --env and Spool's own.")
     var cleanEnv = false
-    @Flag(name: .shortAndLong, help: "Wait, and exit with the job's status.")
+    @Flag(name: .shortAndLong, help: "Wait for the job, and exit with its status.")
     var wait = false
     @Flag(help: "Print every id, one a line.")
     var ids = false

@@ -88,7 +88,7 @@ struct PutPlan {
 
     /// TEXT, @FILE, or stdin for - and @-.
     private static func bodyBytes(_ value: [UInt8]) throws(SpoolError) -> [UInt8] {
-        if value == [UInt8(ascii: "-")] { return try fileBytes("-") }
+        if isStandardInput(value) { return try fileBytes("-") }
         guard value.first == UInt8(ascii: "@") else {
             guard value.count <= Job.maximumBytes else {
                 throw .tooLarge(what: "the body", bytes: value.count, limit: Job.maximumBytes)
@@ -99,6 +99,10 @@ struct PutPlan {
             throw .usage("the file's name after --body @ must be UTF-8 text.")
         }
         return try fileBytes(path)
+    }
+
+    private static func isStandardInput(_ value: [UInt8]) -> Bool {
+        value == Array("-".utf8) || value == Array("@-".utf8)
     }
 
     private static func fileBytes(_ path: String) throws(SpoolError) -> [UInt8] {
@@ -149,6 +153,10 @@ struct PutPlan {
         ]
         for (one, other) in pairs where arguments.has(one) && arguments.has(other) {
             throw .usage("\(one.shown) and \(other.shown) exclude each other.")
+        }
+        if arguments.has(.each), let body = arguments.values[.body], isStandardInput(body) {
+            let name = String(decoding: body, as: UTF8.self)
+            throw .usage("--each and --body \(name) both read stdin.")
         }
         if arguments.has(.null), !arguments.has(.each) { throw .usage("-0 belongs to --each.") }
         if arguments.has(.proceed), !arguments.has(.ndjson) {

@@ -21,14 +21,12 @@ enum Putting {
         let store = try Store.open(path, warningOn: screen)
         PutHints.warnOfNewQueue(jobs, in: store, screen)
         let ids = try named(path) { () throws(SpoolError) in try store.put(jobs, now: now) }
-        guard !arguments.has(.wait) else {
-            var pause = PauseNotice(ids.lowerBound, in: jobs[0].queue, screen)
-            try pause.look(store)
-            return try JobStatus.wait(for: ids.lowerBound, in: store)
-        }
         try PutReport.tell(ids, jobs, listsIDs: arguments.has(.ids), on: screen)
         PutHints.sayIfNobodyWatches(jobs, in: store, screen)
-        return 0
+        guard arguments.has(.wait) else { return 0 }
+        var pause = PauseNotice(ids.lowerBound, in: jobs[0].queue, screen)
+        try pause.look(store)
+        return try JobStatus.wait(for: ids.lowerBound, in: store)
     }
 
     /// The job store says "putting jobs"; a person who put wants to know that it was not.

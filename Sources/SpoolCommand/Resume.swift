@@ -17,7 +17,11 @@ struct Resume: SpoolSubcommand {
         let queue = try Numbers.name(queue, what: "queue")
         let store = try Store.open(screen.settings.file(), .existing)
         try store.resume(queue: queue)
-        screen.note("queue '\(queue)' is resumed")
+        guard screen.settings.isJSON else {
+            screen.note("queue '\(queue)' is resumed")
+            return 0
+        }
+        try screen.line(JSONObject(queue: queue, action: "resume"))
         return 0
     }
 }

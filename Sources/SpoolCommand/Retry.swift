@@ -59,6 +59,16 @@ struct Retry: SpoolSubcommand {
     }
 }
 
+extension JSONObject {
+    /// What was done to a queue.
+    init(queue: String, action: String) {
+        self.init()
+        set("queue", queue)
+        set("action", action)
+        set("v", 1)
+    }
+}
+
 /// What commands that change jobs say: the ids in JSON, a sentence for people.
 enum Changed {
     static func tell(

@@ -33,7 +33,9 @@ struct Run: ParsableCommand {
     @Option(
         name: .customShort("c"), help: ArgumentHelp("Shell text to run.", valueName: "text"))
     var shell: String?
-    @Option(help: "0...4294967295 or urgent, high, normal, low, idle; small runs first.")
+    @Option(
+        help: "0...4294967295 or urgent, high, normal, low, idle; small runs first.",
+        completion: .list(["urgent", "high", "normal", "low", "idle"]))
     var priority: String?
     @Option(help: "Longest run, then TERM and KILL.")
     var timeout: String?
@@ -42,7 +44,9 @@ struct Run: ParsableCommand {
             "Most that a process of it may use: memory=1G, files=100, processes=50, cpu=10m, "
                 + "output=2G (its largest file); several by commas.", valueName: "name=value"))
     var limit: [String] = []
-    @Option(help: ArgumentHelp("Directory to run in. Default: this one.", valueName: "directory"))
+    @Option(
+        help: ArgumentHelp("Directory to run in. Default: this one.", valueName: "directory"),
+        completion: .directory)
     var cwd: String?
     @Option(help: ArgumentHelp("Set a variable; repeatable.", valueName: "name=value"))
     var env: [String] = []
@@ -68,7 +72,7 @@ enum Running {
         let plan = try PutPlan(arguments, now: now)
         let store = try Store.open(arguments.settings.file(), warningOn: screen)
         let id = try store.put([plan.model], now: now).lowerBound
-        try ensureWorker(of: plan.model.queue, store)
+        try ensureWorker(of: plan.model.queue, for: id, store)
         guard !arguments.has(.detach) else {
             try PutReport.tell(id...id, [plan.model], listsIDs: false, on: screen)
             return 0
@@ -80,13 +84,13 @@ enum Running {
             // The worker that was seen may have been about to end, or was killed. One for a file that was moved would
             // make a new one.
             try store.checkInPlace()
-            try ensureWorker(of: plan.model.queue, store)
+            try ensureWorker(of: plan.model.queue, for: id, store)
         }
         return JobStatus.exitStatus(of: try store.job(id))
     }
 
     private static func ensureWorker(
-        of queue: String, _ store: Store
+        of queue: String, for id: Int64, _ store: Store
     ) throws(SpoolError) {
         let isWatched = try store.workers().contains {
             Watching.isWatching($0, queue, kind: nil)
@@ -107,12 +111,13 @@ enum Running {
         arguments.append(nil)
         defer { for pointer in arguments { free(pointer) } }
         let number = posix_spawn(&pid, "/proc/self/exe", &actions, nil, arguments, environ)
-        guard number == 0 else { throw .system(call: "posix_spawn", errno: number) }
+        let failure = SpoolError.noWorker(
+            "job \(id) was put, but no worker could be started for '\(queue)'"
+                + (number == 0 ? "." : ": \(SpoolError.reason(number))."))
+        guard number == 0 else { throw failure }
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-        guard status == 0 else {
-            throw .noWorker("the job was put, but no worker could be started for '\(queue)'.")
-        }
+        guard status == 0 else { throw failure }
     }
 }
 

@@ -32,6 +32,9 @@ final class Screen {
     var showsRaw = false
     var escapesLogs: Bool { isTerminal && !showsRaw }
 
+    /// Whether a line on stderr can be written over.
+    var canRedraw: Bool { isErrorTerminal && Environment.text("TERM") != "dumb" }
+
     /// - Parameter output: The descriptor that results go to.
     init(_ settings: Settings, output: Int32 = 1) {
         self.settings = settings

@@ -66,7 +66,8 @@ struct Invocation {
         lacksCommand = leading > 0 && leading == words.count
         let options = words[..<leading]
         let rest = words[leading...]
-        self.words = Array(rest.prefix(1) + options + rest.dropFirst())
+        let isHelp = rest.first?.elementsEqual("help".utf8) ?? false
+        self.words = Array(rest.prefix(1) + (isHelp ? [] : options) + rest.dropFirst())
         texts = self.words.map { String(decoding: $0, as: UTF8.self) }
     }
 
@@ -74,9 +75,11 @@ struct Invocation {
         var at = 0
         while at < words.count {
             switch String(decoding: words[at], as: UTF8.self) {
-            case "--json", "--quiet", "-v", "--verbose": at += 1
+            case "--json", "--quiet", "--verbose": at += 1
             case "--file", "--color": at = min(at + 2, words.count)
             case let word where word.hasPrefix("--file=") || word.hasPrefix("--color="): at += 1
+            case let word where word.hasPrefix("-v") && word.dropFirst().allSatisfy({ $0 == "v" }):
+                at += 1
             default: return at
             }
         }

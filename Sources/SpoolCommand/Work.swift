@@ -32,7 +32,8 @@ struct Work: SpoolSubcommand {
         name: [.customShort("j", allowingJoined: true), .customLong("jobs")],
         help: ArgumentHelp("Jobs at once. Default: one a core.", valueName: "n"))
     var consumers: String?
-    @Option(help: ArgumentHelp("Program for typed jobs.", valueName: "program"))
+    @Option(
+        help: ArgumentHelp("Program for typed jobs.", valueName: "program"), completion: .file())
     var exec: String?
     @Flag(
         help: ArgumentHelp(

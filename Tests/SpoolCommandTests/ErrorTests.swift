@@ -79,6 +79,8 @@ private let putMistakes = [
     Mistake(["put", "--ndjson", "/"], 66, "cannot read /: Is a directory."),
     Mistake(["put", "--body", "@/", "cat"], 66, "cannot read /: Is a directory."),
     Mistake(["put", "-0", "ls"], 64, "-0 belongs to --each."),
+    Mistake(
+        ["put", "--each", "--body", "@-", "cat"], 64, "--each and --body @- both read stdin."),
     Mistake(["run"], 64, "no command given.  Try:  spool run -- echo hello"),
 ]
 
@@ -102,6 +104,11 @@ private let otherMistakes = [
             + "cancelled. Did you mean 'dead'?"),
     Mistake(["list", "quue:x"], 64, "unknown filter 'quue:'. Did you mean 'queue:'?"),
     Mistake(["list", "-q", "defualt"], 66, "no queue 'defualt'. Did you mean 'default'?"),
+    Mistake(
+        ["list", "queue:a", "queue:b"], 64, "queue: was given twice; list shows one at a time."),
+    Mistake(
+        ["list", "-q", "a", "queue:b"], 64, "queue: was given twice; list shows one at a time."),
+    Mistake(["list", "id:1", "id:2"], 64, "id: was given twice; list shows one at a time."),
     Mistake(["list", "id:9..2"], 64, "id:9..2: the first id is above the last."),
     Mistake(["join", "-q", "default", "1"], 64, "join takes ids, or -q QUEUE, or --all."),
     Mistake(["join", "--exit-code"], 64, "--exit-code goes with one id."),

@@ -49,9 +49,9 @@ import Testing
                 wait $waiter; echo $?
                 cat said
                 """)
-            let id = command == "run" ? 2 : 3
+            let (id, told) = command == "run" ? (2, "") : (3, "3\n")
             #expect(
-                result.text == """
+                result.text == told + """
                     0
                     job \(id) waits in the paused queue 'q'. Go on with:  spool resume q
 

@@ -124,7 +124,25 @@ import Testing
     }
 }
 
+@Suite("put -w") struct PutWaitTests {
+    @Test("prints the id before it waits, as without -w")
+    func id() throws {
+        let bench = try Bench()
+        let result = bench.shell(
+            "spool put -w -- sh -c 'exit 7' & spool work --max-jobs 1 --quiet; wait $!; echo $?")
+        #expect(result.text == "1\n7\n")
+    }
+}
+
 @Suite("A line of NDJSON") struct NDJSONTests {
+    @Test("means by null that a key is not there, beside one that excludes it, too")
+    func null() throws {
+        let at = try job(#"{"kind":"k","delay":null,"at":"2090-01-01T00:00:00Z"}"#)
+        #expect(at?.due?.rfc3339 == "2090-01-01T00:00:00.000Z")
+        let now = try job(#"{"kind":"k","delay":null,"at":null,"command":null}"#)
+        #expect(now?.due == nil && now?.work == .kind("k"))
+    }
+
     private func job(_ text: String) throws -> NewJob? {
         let place = Place(directory: Array("/".utf8), environment: Array("A=1\0".utf8))
         let model = NewJob(.kind("x"), queue: "q", place: place)

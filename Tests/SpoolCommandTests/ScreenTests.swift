@@ -155,6 +155,41 @@ import Testing
         #expect(bench.spool("list").text.contains(queue + "  –    "))
     }
 
+    @Test("is an object with --json, whatever was done")
+    func done() throws {
+        let bench = try Bench()
+        bench.spool("put", "--", "true")
+        for action in ["pause", "resume"] {
+            let result = bench.spool("--json", action, "default")
+            #expect(result.text == #"{"queue":"default","action":"\#(action)","v":1}"# + "\n")
+            #expect(result.errors.isEmpty)
+        }
+        let worker = bench.spool("work", "--detach", "--json", "--idle-exit", "1ms")
+        #expect(worker.text.hasPrefix(#"{"pid":"#) && worker.text.hasSuffix(#","v":1}"# + "\n"))
+    }
+
+    @Test("is measured in columns: emoji take two, marks none")
+    func columns() {
+        for (text, width) in [
+            ("✅⭐🟢🥹", 8), ("e\u{301}", 1), ("日本", 4), ("🇩🇪", 2), ("—✔▶", 3), ("\u{17000}", 2),
+        ] {
+            #expect(Display.width(text) == width, "\(text)")
+        }
+        #expect(Display.cut("✅✅✅", to: 5) == "✅✅…")
+    }
+
+    @Test("draws no bar on a terminal that cannot redraw a line")
+    func dumb() throws {
+        let bench = try Bench()
+        bench.spool("put", "--", "true")
+        for (terminal, draws) in [("dumb", false), ("xterm", true)] {
+            let join = "script -qec \"'\(Program.spool)' join --timeout 1ms\" /dev/null < /dev/null"
+            let text = bench.shell("export TERM=\(terminal); \(join)").text
+            #expect(text.contains("1 job not finished after 1ms"))
+            #expect(text.contains("\u{1B}[K") == draws, "\(text)")
+        }
+    }
+
     @Test("cancel, retry, rm, pause and resume say what they did")
     func moves() throws {
         let bench = try Bench()

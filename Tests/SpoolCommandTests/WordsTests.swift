@@ -3,6 +3,15 @@
 import Testing
 
 @Suite("The words of a command line") struct WordsTests {
+    @Test("-vv may stand before a command, and any global option before help")
+    func leading() throws {
+        let bench = try Bench()
+        bench.spool("put", "--", "true")
+        #expect(bench.spool("-vv", "list", "--ids").text == "1\n")
+        let help = bench.spool("--file", "x.db", "--json", "help", "put")
+        #expect(help.status == 0 && help.text.hasPrefix("OVERVIEW: Put a job"), "\(help.errors)")
+    }
+
     let bench: Bench
 
     init() throws { bench = try Bench() }
@@ -83,6 +92,32 @@ import Testing
         #expect(result.status == 65)
         #expect(result.errors == "error: a.db leads to a path that is not UTF-8 text.\n")
         #expect(bench.shell("ls -R | grep -c .db").text == "0\n")
+    }
+}
+
+@Suite("Completions") struct CompletionsTests {
+    @Test(
+        "bash offers commands, options, and the words and files that an option takes",
+        arguments: [
+            ("spool pau", "pause"), ("spool put --prio", "--priority"),
+            ("spool put --priority ", "urgent high normal low idle"),
+            ("spool list --color n", "never"), ("spool completions z", "zsh"),
+            ("spool put --ndjson jo", "jobs.ndjson"), ("spool put --cwd su", "sub"),
+            ("spool cancel --signal US", "USR1 USR2"),
+        ])
+    func bash(_ line: String, _ offered: String) throws {
+        let bench = try Bench()
+        bench.write("", to: "jobs.ndjson")
+        bench.write(
+            """
+            mkdir sub; source <(spool completions bash)
+            COMP_LINE='\(line)'; COMP_POINT=${#COMP_LINE}
+            read -ra COMP_WORDS <<< "$COMP_LINE"; case $COMP_LINE in *' ') COMP_WORDS+=('');; esac
+            COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            _spool spool "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+            echo "${COMPREPLY[@]}"
+            """, to: "complete")
+        #expect(bench.shell(". ./complete").text == offered + "\n")
     }
 }
 
