@@ -16,7 +16,7 @@ public import Synchronization
 /// use a lock that another thread may have held at the fork.
 public final class Lock: @unchecked Sendable {  // raw memory, made to be shared
     @usableFromInline let word: UnsafeMutablePointer<Atomic<UInt32>>
-    private let sleepers = Monitor(())
+    let sleepers = Monitor(())
 
     /// A lock that is free.
     public init() {
@@ -121,7 +121,11 @@ extension Lock {
                 return isMine
             }
             if isMine { return true }
-            if outcome == .cancelled { throw CancellationError() }
+            if outcome == .cancelled {
+                // It was woken, and does not look any more: the next one must.
+                if hasSlept { wakeFirst() }
+                throw CancellationError()
+            }
             if outcome == .timedOut { return false }
             hasSlept = true
         }

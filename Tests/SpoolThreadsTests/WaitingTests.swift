@@ -140,6 +140,24 @@ import Testing
         #expect(counted.value == taken && place.waiting == 0)
     }
 
+    @Test("a task that is cancelled when it was just woken for a lock leaves it to the next")
+    func cancelledWhenWoken() async throws {
+        for _ in 0..<100 {
+            let lock = Lock()
+            try await lock.acquire()
+            let first = Task { try await lock.withLockAsync {} }
+            #expect(await eventually { lock.sleepers.waiting == 1 })
+            let next = Thread(daemon: true) { lock.withLock {} }
+            try next.start()
+            #expect(await eventually { lock.sleepers.waiting == 2 })
+            lock.release()
+            first.cancel()
+            _ = await first.result
+            let hasPassed = try await next.join(timeout: patience)
+            try #require(hasPassed)
+        }
+    }
+
     @Test("deadlines of ten thousand tasks are kept by one thread, in any order")
     func alarms() async throws {
         let place = Monitor(0)
