@@ -79,7 +79,12 @@ final class Roll: Sendable {
         // The first thread of a process has its number.
         let isMain = spool_thread_id() == getpid()
         let candidate = isMain ? Roll.current : Thread(running: "MainThread", id: getpid())
-        return state.withLock { state, _ in
+        return keepMain(candidate)
+    }
+
+    /// The main thread has one object: whoever asks first, itself or another thread, makes it.
+    private func keepMain(_ candidate: Thread) -> Thread {
+        state.withLock { state, _ in
             let main = state.main ?? candidate
             state.main = main
             return main
@@ -119,8 +124,8 @@ final class Roll: Sendable {
     private static func adopt() -> Thread {
         let id = spool_thread_id()
         let isMain = id == getpid()
-        let known = isMain ? shared.state.withLock { state, _ in state.main } : nil
-        let thread = known ?? Thread(running: isMain ? "MainThread" : "Thread-\(id)", id: id)
+        let new = Thread(running: isMain ? "MainThread" : "Thread-\(id)", id: id)
+        let thread = isMain ? shared.keepMain(new) : new
         current = thread
         return thread
     }

@@ -89,7 +89,11 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
         let status = create()
         guard status == 0 else {
             Roll.shared.leave(self)
-            life.withLock { life, _ in life.stage = .new }
+            let misled = life.withLock { life, line in
+                life.stage = .new
+                return line.takeAll()
+            }
+            misled.wake()
             throw .system(call: "pthread_create", errno: status)
         }
     }
@@ -157,7 +161,7 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
     /// Just after the start it waits some microseconds for the thread to begin. Unique among the threads that live.
     public var ident: Int? {
         guard life.withLock({ life, _ in life.stage != .new }) else { return nil }
-        _ = wait(until: .never) { $0.id != nil }
+        _ = wait(until: .never) { $0.id != nil || $0.stage == .new }
         return life.withLock { life, _ in life.id.map(Int.init) }
     }
 
@@ -175,7 +179,9 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
         if self === Thread.current {
             throw .badInput("a thread cannot join itself: it would wait for ever.")
         }
-        return wait(until: deadline) { $0.stage == .ended }
+        let hasEnded = wait(until: deadline) { $0.stage != .started }
+        try checkJoin()  // its start may have failed meanwhile
+        return hasEnded
     }
 
     /// As the blocking form, for tasks: no thread is blocked.
@@ -185,8 +191,11 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
         let deadline = try Deadline(checking: timeout)
         try checkJoin()
         while true {
-            let outcome = try await life.wait(until: deadline) { life, _ in life.stage == .ended }
+            let outcome = try await life.wait(until: deadline) { life, _ in
+                life.stage != .started
+            }
             if outcome == .cancelled { throw CancellationError() }
+            try checkJoin()  // its start may have failed meanwhile
             if !isAlive { return true }
             if outcome == .timedOut { return false }
         }
@@ -201,7 +210,7 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
         }
     }
 
-    /// Both the beginning and the end wake those that wait, who look for what they want.
+    /// The beginning, the end and a start that failed wake those that wait, who look for what they want.
     private func wait(until deadline: Deadline, _ holds: (Life) -> Bool) -> Bool {
         while true {
             let outcome = life.wait(until: deadline) { life, _ in holds(life) }
@@ -264,7 +273,7 @@ extension Thread {
     public static func joinAll() {
         let me = current
         while let other = Roll.shared.alive.first(where: { !$0.daemon && $0 !== me }) {
-            _ = other.wait(until: .never) { $0.stage == .ended }
+            _ = other.wait(until: .never) { $0.stage != .started }
         }
     }
 }

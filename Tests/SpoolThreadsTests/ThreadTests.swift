@@ -61,6 +61,21 @@ private struct Oops: Error {}
         #expect(Thread.current === Thread.current && Thread {}.name != Thread {}.name)
     }
 
+    @Test(
+        "the main thread is one object, whoever asks for it first",
+        .disabled(if: getenv("TSAN_OPTIONS") != nil))
+    func main() async {
+        await #expect(processExitsWith: .success) {
+            // The thread that forks is the main one of its child; so far nobody has asked for it.
+            let isOne = forksWell {
+                let (itself, seen) = (Thread.current, Notes<Thread>())
+                try Crew { _ in seen.add(Thread.main) }.join()
+                return seen.all[0] === itself && itself.ident == Int(getpid())
+            }
+            exit(isOne ? 0 : 1)
+        }
+    }
+
     @Test("cT6: is not listed any more once it was joined, a hundred times")
     func listed() throws {
         for _ in 0..<100 {
@@ -130,6 +145,24 @@ private struct Oops: Error {}
         #expect(refused.all.contains { $0.contains("cannot join itself") })
         #expect(refused.all.contains { $0.contains("it runs once") })
         #expect(refused.all.contains { $0.contains("was not started") })
+    }
+
+    @Test("cT21: who joins a thread whose start fails at that moment does not wait for ever")
+    func failedStart() throws {
+        let thread = Thread(daemon: true, stackSize: 1 << 50) {}
+        let (refused, patient) = (Tally(), Deadline(after: patience))
+        let crew = try Crew(2) { number in
+            while refused.value < 4000 {
+                // Its errors come and go: only the end of the wait is asked for.
+                if number == 0 { _ = try? thread.join(timeout: nil) } else { _ = thread.ident }
+                refused.add()
+            }
+        }
+        while crew.threads.contains(where: \.isAlive), !patient.isPast {
+            // It never begins: no system has so much memory for a stack.
+            try? thread.start()
+        }
+        try crew.join()
     }
 
     @Test("a limited join gives up at its limit, of a thread or a task")
@@ -256,10 +289,10 @@ private struct Oops: Error {}
     }
 }
 
-/// Whether a forked child ends at once, as it should; it is killed if it does not.
-private func forksWell() -> Bool {
+/// Whether what a forked child does holds, and ends at once, as it should; it is killed if it does not.
+private func forksWell(_ holds: () throws -> Bool = { true }) -> Bool {
     let child = spool_fork()
-    guard child != 0 else { _exit(0) }
+    guard child != 0 else { _exit((try? holds()) == true ? 0 : 1) }
     var status: Int32 = 0
     if child < 0 || !eventually({ waitpid(child, &status, WNOHANG) == child }) {
         if child > 0 { kill(child, SIGKILL) }
