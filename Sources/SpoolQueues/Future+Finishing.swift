@@ -1,7 +1,6 @@
 // Future+Finishing.swift - a future's last move, and who is told of it.
 
 public import SpoolThreads
-private import Glibc
 
 /// Somebody who wants to know when a future is done.
 @usableFromInline struct FutureWatcher: Sendable {
@@ -115,16 +114,7 @@ extension Future {
         do {
             try watcher.tell(self)
         } catch {
-            Report.write("a callback of a future threw: \(error)")
+            Report.write("spool: a callback of a future threw: \(error)")
         }
-    }
-}
-
-/// What went wrong where nobody can be thrown to.
-enum Report {
-    /// Writes one line on stderr; when that fails there is nobody left to tell.
-    static func write(_ text: String) {
-        let line = Array("spool: \(text)\n".utf8)
-        _ = Glibc.write(STDERR_FILENO, line, line.count)
     }
 }

@@ -110,7 +110,7 @@ public import Synchronization
     /// An initializer failed: nothing that was submitted and has not begun will ever run.
     private func breakUp(because error: any Error) {
         let reason = SpoolError.noWorker("the pool is broken: its initializer threw: \(error).")
-        Report.write(reason.message)
+        Report.write("spool: \(reason.message)")
         lock.withLock {
             if broken == nil { broken = reason }
             isShutDown = true

@@ -140,17 +140,8 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
             try body?()
         } catch {
             if let onUncaught { return onUncaught(error) }
-            report("thread '\(name)' ended with an error: \(error)\n")
+            Report.write("thread '\(name)' ended with an error: \(error)")
         }
-    }
-
-    private func report(_ text: String) {
-        // Standard error may be a broken pipe. The thread ends here, and with it the signal that it does not take.
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        sigaddset(&signals, SIGPIPE)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
-        _ = Array(text.utf8).withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
     /// Whether it was started and has not ended.
