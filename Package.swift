@@ -112,7 +112,8 @@ let package = Package(
             name: "Futures", dependencies: ["Spool"], path: "Examples/Futures",
             swiftSettings: strict),
         .testTarget(
-            name: "FutureTests", dependencies: ["SpoolQueues", "SpoolThreads", "Futures"],
+            name: "FutureTests",
+            dependencies: ["CSpool", "SpoolQueues", "SpoolThreads", "Futures"],
             swiftSettings: strict),
         .testTarget(
             name: "SpoolQueuesTests",

@@ -24,9 +24,10 @@ final class OpenPools: @unchecked Sendable {  // touched with the lock held only
     func add(_ pool: Workforce) throws(SpoolError) {
         try lock.withLock { () throws(SpoolError) in
             guard !isEnding else { throw .shutDown }
-            if owner.exchange(getpid(), ordering: .relaxed) == 0 {
-                atexit { OpenPools.shared.end() }
-            }
+            let before = owner.exchange(getpid(), ordering: .relaxed)
+            if before == 0 { atexit { OpenPools.shared.end() } }
+            // What a forked child finds here is its parent's.
+            if before != getpid() { pools = [:] }
             pools[pool.number] = pool
         }
     }
@@ -41,5 +42,7 @@ final class OpenPools: @unchecked Sendable {  // touched with the lock held only
         }
         for pool in open { pool.shutdown(cancelFutures: false) }
         for pool in open { pool.join() }
+        // The process may have waited for its threads before: those that tasks have started since are waited for, too.
+        Thread.joinAll()
     }
 }

@@ -81,7 +81,7 @@ public import Synchronization
             guard !isShutDown else { throw broken ?? .shutDown }
             guard count == 0 || (count < maxWorkers && queue.unfinished > count) else { return }
             try OpenPools.shared.add(self)
-            try Thread.detach("\(prefix)_\(hasBegun)") { self.work() }
+            try Thread(ofPool: "\(prefix)_\(hasBegun)") { self.work() }.start()
             hasBegun += 1
             threads.store(count + 1, ordering: .relaxed)
         }

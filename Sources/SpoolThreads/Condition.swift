@@ -25,7 +25,7 @@ public final class Condition: Sendable {
     /// A condition over this lock; several conditions may share one. A wait releases it however often it was taken.
     public init(_ lock: RLock) { self.lock = .recursive(lock) }
 
-    /// Takes the lock, blocking the thread until it is free.
+    /// Takes the lock, blocking the thread until it is free. Tasks take the lock that the condition was given.
     public func acquire() {
         switch lock {
         case .plain(let lock): lock.acquire()

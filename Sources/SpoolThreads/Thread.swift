@@ -20,6 +20,8 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
     private let stackSize: Int?
     private let onUncaught: (@Sendable (any Error) -> Void)?
     private let isOurs: Bool
+    /// What a thread is that this one makes and is not told.
+    private let heirsAreDaemons: Bool
     private let life: Monitor<Life>
 
     private enum Stage { case new, started, ended }
@@ -34,16 +36,34 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
     /// - Parameters:
     ///   - name: nil makes one of a number: Thread-1.
     ///   - daemon: Whether the process may end before it; nil takes over what the current thread is. Threads that Spool
-    ///     did not start, such as those that run tasks, count as no daemons.
+    ///     did not start, such as those that run tasks, and those of a pool count as no daemons.
     ///   - stackSize: Bytes, at least 32,768; nil is the system's size, 8 MiB as a rule.
     ///   - onUncaught: Gets what `body` throws, in the thread; nil writes it to standard error.
-    public init(
+    public convenience init(
         name: String? = nil, daemon: Bool? = nil, stackSize: Int? = nil,
         onUncaught: (@Sendable (any Error) -> Void)? = nil,
         _ body: @escaping @Sendable () throws -> Void
     ) {
-        self.name = name ?? "Thread-\(Roll.shared.nextNumber())"
-        self.daemon = daemon ?? Thread.current.daemon
+        let daemon = daemon ?? Thread.current.heirsAreDaemons
+        self.init(
+            name ?? "Thread-\(Roll.shared.nextNumber())", daemon, heirsAreDaemons: daemon,
+            stackSize, onUncaught, body)
+    }
+
+    /// One that runs tasks which the process waits for: it is a daemon, as its pool is what is waited for, but what the
+    /// tasks start is none.
+    package convenience init(ofPool name: String, _ body: @escaping @Sendable () -> Void) {
+        self.init(name, true, heirsAreDaemons: false, nil, nil, body)
+    }
+
+    private init(
+        _ name: String, _ daemon: Bool, heirsAreDaemons: Bool, _ stackSize: Int?,
+        _ onUncaught: (@Sendable (any Error) -> Void)?,
+        _ body: @escaping @Sendable () throws -> Void
+    ) {
+        self.name = name
+        self.daemon = daemon
+        self.heirsAreDaemons = heirsAreDaemons
         self.stackSize = stackSize
         self.onUncaught = onUncaught
         isOurs = true
@@ -53,7 +73,7 @@ public final class Thread: @unchecked Sendable {  // its life is behind a monito
     /// One that runs already.
     init(running name: String, id: Int32) {
         self.name = name
-        daemon = false
+        (daemon, heirsAreDaemons) = (false, false)
         stackSize = nil
         onUncaught = nil
         isOurs = false
