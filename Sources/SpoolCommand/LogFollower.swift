@@ -32,7 +32,7 @@ final class LogFollower {
         inotify = inotify_init1(Int32(IN_NONBLOCK | IN_CLOEXEC))
         guard inotify >= 0 else { throw .system(call: "inotify_init1", errno: errno) }
         // The directory tells of a log that appears; it may not be there before the first job ran.
-        mkdir(store.files.logs, 0o700)
+        store.files.makeLogs()
         inotify_add_watch(inotify, store.files.logs, UInt32(IN_CREATE | IN_MODIFY))
     }
 

@@ -4,7 +4,7 @@ private import CSpool
 private import Glibc
 internal import SpoolThreads
 
-enum Path {
+package enum Path {
     /// What stands at a path, seen through symbolic links.
     enum Entry: Equatable {
         case missing, directory, other
@@ -82,52 +82,38 @@ enum Path {
         throw .notAStore(path: whole, why: "leads to a path that is not UTF-8 text")
     }
 
-    static func parent(_ path: String) -> String {
+    package static func parent(_ path: String) -> String {
         guard let cut = path.lastIndex(of: "/") else { return "." }
         return cut == path.startIndex ? "/" : String(path[..<cut])
     }
 
     /// Makes a directory and the missing ones above it, all 0700.
-    static func makeDirectory(_ path: String) throws(SpoolError) {
+    /// - Returns: False when it was there.
+    @discardableResult
+    static func makeDirectory(_ path: String) throws(SpoolError) -> Bool {
         if mkdir(path, 0o700) == 0 {
             chmod(path, 0o700)
-            return
+            return true
         }
         if errno == ENOENT, parent(path) != path {
             try makeDirectory(parent(path))
-            if mkdir(path, 0o700) == 0 { return }
+            if mkdir(path, 0o700) == 0 { return true }
         }
         guard errno == EEXIST else { throw creation(path) }
+        return false
     }
 
-    /// Refuses a directory that somebody else may have put there, or may write to: a link, one of another user's,
-    /// one that others can write to. Whose database it is may have made it.
-    static func checkPrivate(_ directory: String, of database: String) throws(SpoolError) {
-        var status = stat()
-        guard lstat(directory, &status) == 0 else { throw creation(directory) }
-        var file = stat()
-        let owners = [geteuid()] + (stat(database, &file) == 0 ? [file.st_uid] : [])
-        let why: String? =
-            if status.st_mode & S_IFMT != S_IFDIR {
-                "is not a directory"
-            } else if !owners.contains(status.st_uid) {
-                "belongs to another user"
-            } else if status.st_mode & (S_IWGRP | S_IWOTH) != 0 {
-                "can be written to by others; make it private with chmod 700"
-            } else {
-                nil
-            }
-        if let why { throw .notAStore(path: directory, why: why) }
-    }
-
-    /// Makes an empty file that only its owner can read, for SQLite to fill.
-    static func makePrivateFile(_ path: String) throws(SpoolError) {
+    /// Makes an empty file that only its owner can read, for SQLite to fill: of who owns what stands at the other path.
+    static func makePrivateFile(
+        _ path: String, ofOwnerOf other: String
+    ) throws(SpoolError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw creation(path) }
+        give(descriptor, toOwnerOf: other)
         close(descriptor)
     }
 
-    private static func creation(_ path: String) -> SpoolError {
+    static func creation(_ path: String) -> SpoolError {
         errno == ENOSPC || errno == EDQUOT
             ? .diskFull(path: path, doing: "making the directory failed")
             : .cannotCreate(path: path, why: SpoolError.reason(errno))

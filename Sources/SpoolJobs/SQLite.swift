@@ -36,6 +36,7 @@ final class Connection {
             flags |= SQLITE_OPEN_URI
             name = "file:" + Connection.escaped(path) + "?immutable=1"
         }
+        try Path.checkBeside(path)
         var opened: OpaquePointer?
         let status = sqlite3_open_v2(name, &opened, flags, nil)
         guard status == SQLITE_OK, let opened else {
@@ -46,6 +47,8 @@ final class Connection {
         handle = opened
         try settle()
         isSettled = true
+        // What was not there before may have been put there meanwhile.
+        try Path.checkBeside(path)
     }
 
     deinit { close() }

@@ -136,7 +136,7 @@ public final class Store {
         if Path.size(files.database) ?? 0 > 0, Path.entry(files.directory) == .missing {
             _ = try Schema.isCurrent(Connection(files.database, .existing))
         }
-        try Path.makeDirectory(files.directory)
+        try Path.makeDirectory(files.directory, of: files.database)
         try Path.checkPrivate(files.directory, of: files.database)
         var setAside: String?
         if mode == .create, Path.size(files.database) ?? 0 == 0 {

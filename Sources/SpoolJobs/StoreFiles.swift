@@ -53,6 +53,16 @@ public struct StoreFiles: Hashable, Sendable {
 
     /// Which parts of the log came when, and from which stream: 16-byte records.
     public func logIndex(_ job: Int64, attempt: Int) -> String { "\(logs)/\(job).\(attempt).idx" }
+
+    /// Whether a file of that name in ``logs`` is one of these two. The directory may be a link to one that has others.
+    static func isLog(_ name: String) -> Bool {
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 3 && Int64(parts[0]) != nil && Int(parts[1]) != nil
+            && ["log", "idx"].contains(parts[2])
+    }
+
+    /// Makes ``logs`` if it is missing. Without it what commands print is not kept, and that is said where it matters.
+    package func makeLogs() { try? Path.makeDirectory(logs, of: directory) }
 }
 
 /// A descriptor that is closed with its owner.
@@ -67,12 +77,20 @@ final class File {
             isKept ? spool_open_kept(path, $0, 0o600) : open(path, $0, 0o600)
         }
         var descriptor = opening(flags)
-        if descriptor < 0, errno == ENOENT {
-            descriptor = opening(flags | O_CREAT)
-            if descriptor >= 0 { fchmod(descriptor, 0o600) }
+        while descriptor < 0, errno == ENOENT {
+            descriptor = opening(flags | O_CREAT | O_EXCL)
+            if descriptor >= 0 {
+                fchmod(descriptor, 0o600)
+                Path.give(descriptor, toOwnerOf: Path.parent(path))
+            } else if errno == EEXIST {
+                descriptor = opening(flags)
+            } else {
+                break
+            }
         }
         guard descriptor >= 0 else { throw File.failure(path, "opening it") }
         (self.descriptor, self.isKept) = (descriptor, isKept)
+        try Path.checkOwn(descriptor, path)
     }
 
     deinit {
@@ -84,8 +102,9 @@ final class File {
         try File(path, isKept: true)
     }
 
-    /// Opens a side file, made if it is missing: mode 0600 whatever the umask, never through a symbolic link.
-    /// - Throws: `notAStore` for a link; `notPermitted`, `readOnly`, `diskFull`, `inputOutput`.
+    /// Opens a side file, made if it is missing: mode 0600 whatever the umask, never through a symbolic link, and not
+    /// if it is not of who owns the directory.
+    /// - Throws: `notAStore` for a link or a stranger's; `notPermitted`, `readOnly`, `diskFull`, `inputOutput`.
     static func side(_ path: String) throws(SpoolError) -> File { try File(path, isKept: false) }
 
     static func failure(_ path: String, _ doing: String) -> SpoolError {

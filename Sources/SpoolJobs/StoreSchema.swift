@@ -61,13 +61,18 @@ enum Schema {
         if Path.size(log) ?? 0 > 0 {
             let name = free(log + ".left")
             guard spool_rename_new(log, name) == 0 else {
-                throw .cannotCreate(path: files.database, why: SpoolError.reason(errno))
+                let number = errno
+                try Path.checkBeside(files.database)
+                throw .cannotCreate(path: files.database, why: SpoolError.reason(number))
             }
             left = name
         }
         for suffix in ["-wal", "-shm", "-journal"] { unlink(files.database + suffix) }
+        try Path.checkBeside(files.database)
         unlink(files.shared)
-        for name in Path.names(in: files.logs) { unlink(files.logs + "/" + name) }
+        for name in Path.names(in: files.logs) where StoreFiles.isLog(name) {
+            unlink(files.logs + "/" + name)
+        }
         return left
     }
 
@@ -82,7 +87,7 @@ enum Schema {
     }
 
     private static func build(_ path: String, _ migrations: [Migration]) throws(SpoolError) {
-        try Path.makePrivateFile(path)
+        try Path.makePrivateFile(path, ofOwnerOf: Path.parent(path))
         // EXTRA stands before WAL: with the other order a power cut can lose the whole file (docs/guarantees.md, D1).
         let connection = try Connection(path, .existing)
         try connection.execute("BEGIN IMMEDIATE")
@@ -139,7 +144,7 @@ enum Schema {
 
     private static func backUp(_ connection: Connection, to path: String) throws(SpoolError) {
         unlink(path)
-        try Path.makePrivateFile(path)
+        try Path.makePrivateFile(path, ofOwnerOf: connection.path)
         let statement = try connection.prepare("VACUUM INTO ?1")
         statement.bind(1, path)
         try statement.run("copying it to \(path)")

@@ -6,6 +6,7 @@
 // and dropped, and a last line (as stderr) says how many.
 
 private import Glibc
+private import SpoolJobs
 internal import SpoolThreads
 
 /// Keeps the output of one attempt.
@@ -75,11 +76,15 @@ struct JobLog: ~Copyable {
 
     private static func create(_ path: String) -> Int32 {
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_APPEND | O_CLOEXEC
-        let file = Glibc.open(path, flags, 0o600)
-        guard file < 0, errno == EEXIST else { return file }
-        // An attempt number is given once: what stands here is a leftover of a lost file, or planted.
-        unlink(path)
-        return Glibc.open(path, flags, 0o600)
+        var file = Glibc.open(path, flags, 0o600)
+        if file < 0, errno == EEXIST {
+            // An attempt number is given once: what stands here is a leftover of a lost file, or planted.
+            unlink(path)
+            file = Glibc.open(path, flags, 0o600)
+        }
+        guard file >= 0 else { return file }
+        Path.give(file, toOwnerOf: Path.parent(path))
+        return file
     }
 
     /// - Returns: The errno that ended the writing, or 0.

@@ -72,7 +72,7 @@ public final class Supervisor {
             file: store.files.database, logs: store.files.logs, worker: name,
             program: options.program ?? "", logLimit: Int64(options.logLimit),
             killAfter: options.killAfter, limits: options.limits)
-        mkdir(store.files.logs, 0o700)
+        store.files.makeLogs()
         if let notice = store.notice { say(notice) }
         selector = try DefaultSelector()
         links = Array(repeating: nil, count: options.consumers)
