@@ -12,6 +12,12 @@ static inline int spool_sqlite_checkpoint_on_close(sqlite3 *db, int is_wanted) {
     return sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !is_wanted, (int *)0);
 }
 
+/// Triggers and views of the file can call harmless functions only, and nothing can write into SQLite's own tables.
+static inline void spool_sqlite_distrust(sqlite3 *db) {
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)0);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)0);
+}
+
 /// The bytes are read before the call returns (SQLITE_TRANSIENT is a cast of -1, which Swift cannot spell).
 static inline int spool_sqlite_bind_text(sqlite3_stmt *s, int i, const char *p, int n) {
     return sqlite3_bind_text(s, i, p, n, SQLITE_TRANSIENT);

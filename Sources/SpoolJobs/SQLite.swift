@@ -68,6 +68,8 @@ final class Connection {
     private func settle() throws(SpoolError) {
         sqlite3_wal_autocheckpoint(handle, 0)
         _ = spool_sqlite_checkpoint_on_close(handle, 0)
+        // Whoever made the file may have put more into it than tables: see sqlite.org/security.html.
+        spool_sqlite_distrust(handle)
         sqlite3_busy_handler(handle, { _, tries in Connection.waitForGuest(tries) }, nil)
         try execute(
             "PRAGMA synchronous=EXTRA; PRAGMA secure_delete=OFF; PRAGMA temp_store=MEMORY;"
@@ -269,7 +271,12 @@ final class Statement {
                 UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil)
         }
         guard status == SQLITE_OK, let prepared else {
-            throw connection.failure("reading its tables")
+            let error = connection.failure("reading its tables")
+            // The text is ours and right: what it names is not there, or is something else.
+            guard status & 0xff != SQLITE_ERROR else {
+                throw .storeCorrupt(path: connection.path, detail: error.reason)
+            }
+            throw error
         }
         handle = prepared
         self.connection = connection

@@ -14,16 +14,39 @@ extension Store {
 
     private func problemsNow() throws(SpoolError) -> [String] {
         var problems = try texts("PRAGMA integrity_check").filter { $0 != "ok" }
+        let missing = try checkSchema()
+        guard missing.isEmpty else { return problems + missing }
         problems += try texts("SELECT DISTINCT \"table\" FROM pragma_foreign_key_check").map {
             "the table \($0) points to rows that do not exist"
         }
         if try texts("PRAGMA journal_mode") != ["wal"] {
             problems.append("the journal mode is not WAL: somebody changed it")
         }
+        problems += try checkIDs()
         problems += try checkPlaces()
         problems += try checkCounters()
         problems += try checkClaims()
         return problems
+    }
+
+    /// What a new file has, and this one has not, or as something else: nothing can be said of its jobs then.
+    private func checkSchema() throws(SpoolError) -> [String] {
+        let model = try Connection(":memory:", .existing)
+        for migration in Migration.all { try model.execute(migration.sql) }
+        let select: StaticString = "SELECT type || ' ' || name FROM sqlite_schema ORDER BY name"
+        let wanted = try model.prepare(select)
+        let there = Set(try texts(select))
+        var problems: [String] = []
+        while try wanted.step() {
+            let object = wanted.text(0)
+            if !there.contains(object) { problems.append("the \(object) is missing") }
+        }
+        return problems
+    }
+
+    private func checkIDs() throws(SpoolError) -> [String] {
+        try texts("SELECT one FROM spool").count == 1
+            ? [] : ["the table spool is empty: no job can get an id"]
     }
 
     private func checkPlaces() throws(SpoolError) -> [String] {

@@ -119,6 +119,10 @@ enum Schema {
                     ? "is empty, not a spool file" : "is a SQLite database, but not a spool file")
         }
         let version = Int(try value("PRAGMA user_version", connection))
+        guard version > 0 else {
+            throw .storeCorrupt(
+                path: connection.path, detail: "it says that its schema is \(version)")
+        }
         guard version <= known else {
             throw .storeTooNew(path: connection.path, found: version, known: known)
         }

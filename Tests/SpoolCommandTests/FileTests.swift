@@ -68,4 +68,51 @@ import Testing
         #expect(result.errors.contains("is a symbolic link to a file that is not there"))
         #expect(bench.shell("ls -d link.db*").text == "link.db\n")
     }
+
+    @Test(
+        "whose tables are not all there is damaged for every command, and check says what is missing",
+        arguments: [
+            ("DROP TABLE ready", "table ready"), ("DROP TABLE running", "table running"),
+            ("ALTER TABLE job RENAME TO j; CREATE VIEW job AS SELECT * FROM j", "table job"),
+            ("DROP INDEX finished_badly", "index finished_badly"),
+        ])
+    func incomplete(_ sql: String, _ missing: String) {
+        bench.spool("put", "--", "true")
+        _ = bench.shell("sqlite3 jobs.db '\(sql)'")
+        let check = bench.spool("check")
+        #expect(check.status == 1 && check.text == "✖ the \(missing) is missing\n", "\(check.text)")
+        guard missing.hasPrefix("table") else { return }
+        for words in ["list", "put -- true", "rm 1", "work --until-empty"] {
+            let result = bench.shell("timeout 60 '\(Program.spool)' \(words)")
+            #expect([0, 65].contains(result.status), "\(words): \(result.errors)")
+        }
+    }
+
+    @Test("that gives no ids, or says that it has no schema, is damaged, and nothing is made of it")
+    func emptied() {
+        bench.spool("put", "--", "true")
+        _ = bench.shell("sqlite3 jobs.db 'DELETE FROM spool'")
+        let check = bench.spool("check")
+        #expect(check.text == "✖ the table spool is empty: no job can get an id\n")
+        for version in [0, -1] {
+            _ = bench.shell("sqlite3 jobs.db 'PRAGMA user_version=\(version)'")
+            let put = bench.spool("put", "--", "true")
+            #expect(put.status == 65 && put.errors.contains("its schema is \(version)"))
+        }
+        #expect(
+            bench.shell("ls -d jobs.db*").text
+                == "jobs.db\njobs.db-shm\njobs.db-spool\njobs.db-wal\n")
+    }
+
+    @Test("that takes the place of another one forgets the logs of that, and no other file there")
+    func logs() {
+        bench.spool("put", "--", "echo", "old")
+        bench.spool("work", "--until-empty")
+        _ = bench.shell(
+            "mv jobs.db-spool/logs elsewhere; ln -s ../elsewhere jobs.db-spool/logs;"
+                + " touch elsewhere/mine.log; rm jobs.db"
+        )
+        bench.spool("put", "--", "true")
+        #expect(bench.shell("ls elsewhere").text == "mine.log\n")
+    }
 }
