@@ -81,9 +81,11 @@ extension JobQueue {
     }
 
     /// Takes the next job and runs `body`: returning is done, throwing is failed; a task that was cancelled
-    /// gives the job back. One that was not has failed, though what it waited for was cancelled.
-    public func work(
-        timeout: Duration? = nil, _ body: (ClaimedJob) async throws -> Void
+    /// gives the job back. One that was not has failed, though what it waited for was cancelled. `body` runs where the
+    /// caller does, on its actor.
+    public nonisolated(nonsending) func work(
+        timeout: Duration? = nil,
+        _ body: nonisolated(nonsending) (ClaimedJob) async throws -> Void
     ) async throws {
         let job = try await get(timeout: timeout)
         do {

@@ -166,6 +166,7 @@ public struct JobQueue: Sendable {
 
     /// Takes the next job and runs `body`: returning is done, throwing is failed. The ordinary way to consume.
     /// - Throws: as ``get(timeout:)``; what `body` throws is recorded with the job, not passed on.
+    @_disfavoredOverload  // else a task would take it for a body that awaits nothing
     public func work(
         timeout: Duration? = nil, _ body: (ClaimedJob) throws -> Void
     ) throws(SpoolError) {

@@ -78,8 +78,8 @@ extension SharedQueue {
     /// - Returns: What `body` returns.
     /// - Throws: as the async ``get(timeout:)``, and what `body` throws.
     @discardableResult
-    public func work<Value>(
-        timeout: Duration? = nil, _ body: (Item) async throws -> Value
+    public nonisolated(nonsending) func work<Value>(
+        timeout: Duration? = nil, _ body: nonisolated(nonsending) (Item) async throws -> Value
     ) async throws -> Value {
         let delivery = try await getDelivery(timeout: timeout)
         do {

@@ -110,6 +110,7 @@ public final class SharedQueue<Item: SharedItem>: JoinableQueue {
     /// Takes the next item, runs `body` on it, and says that it is finished, also when `body` throws.
     /// - Returns: What `body` returns.
     /// - Throws: as ``get(timeout:)``, and what `body` throws.
+    @_disfavoredOverload  // else a task would take it for a body that awaits nothing
     @discardableResult
     public func work<Value>(
         timeout: Duration? = nil, _ body: (Item) throws -> Value

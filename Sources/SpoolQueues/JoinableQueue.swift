@@ -83,6 +83,7 @@ extension JoinableQueue {
     /// ordinary way to consume, in which `taskDone` cannot be forgotten.
     /// - Returns: What `body` returns.
     /// - Throws: as ``get(timeout:)``, and what `body` throws.
+    @_disfavoredOverload  // else a task would take it for a body that awaits nothing
     @inlinable @discardableResult
     public func work<Value>(
         timeout: Duration? = nil, _ body: (Item) throws -> Value

@@ -55,8 +55,8 @@ extension MemoryQueue where Storage: ~Copyable {
     /// - Returns: What `body` returns.
     /// - Throws: as the async ``get(timeout:)``, and what `body` throws.
     @inlinable @discardableResult
-    public func work<Value>(
-        timeout: Duration? = nil, _ body: (Item) async throws -> Value
+    public nonisolated(nonsending) func work<Value>(
+        timeout: Duration? = nil, _ body: nonisolated(nonsending) (Item) async throws -> Value
     ) async throws -> Value {
         let item = try await get(timeout: timeout)
         do {

@@ -165,6 +165,22 @@ import Testing
         #expect(row.state == .dead && row.error == "CancellationError()")
     }
 
+    @Test(
+        "work in a task waits as a task, though its body has no await, and runs it where its caller is"
+    )
+    @MainActor
+    func bodyOfTask() async throws {
+        let queue = try queue()
+        try await queue.put("x")
+        var seen: [Int64] = []
+        try await queue.work { job in seen.append(job.claim.job) }
+        #expect(seen == [1])
+        let waiting = Task { try await queue.work(timeout: .seconds(30)) { _ in } }
+        waiting.cancel()
+        let outcome = await waiting.result
+        #expect(throws: CancellationError.self) { try outcome.get() }
+    }
+
     @Test("R6: a job that kills the program which took it three times in a row is dead")
     func poison() throws {
         let poison = Array("poison".utf8)

@@ -310,6 +310,19 @@ private struct Secret: SharedItem, Codable {
 }
 
 @Suite("A shared queue refuses", .timeLimit(.minutes(10))) struct SharedQueueRefusalTests {
+    @Test("to block a task for a body without an await, which runs where its caller is")
+    @MainActor
+    func bodyOfTask() async throws {
+        let queue = try SharedQueue<Int>()
+        try await queue.put(7)
+        var seen: [Int] = []
+        try await queue.work { seen.append($0) }
+        #expect(seen == [7])
+        let waiting = Task { try await queue.work(timeout: .seconds(30)) { _ in } }
+        waiting.cancel()
+        await #expect(throws: CancellationError.self) { try await waiting.value }
+    }
+
     @Test("an item that would not fit into the empty queue; the largest that does goes through")
     func tooLarge() throws {
         let queue = try SharedQueue<[UInt8]>(bytes: 4096)

@@ -31,6 +31,16 @@ import Testing
         #expect(try await getter.value == 2)
     }
 
+    @Test("work in a task runs its body where its caller is, though the body has no await")
+    @MainActor
+    func bodyOfTask() async throws {
+        let queue = Queue<Int>()
+        try await queue.put(7)
+        var seen: [Int] = []
+        try await queue.work { seen.append($0) }
+        #expect(seen == [7] && queue.unfinished == 0)
+    }
+
     @Test("cQ7, cQ9, cQ19: time limits hold for tasks", arguments: Distance.allCases)
     func limits(_ distance: Distance) async throws {
         let subject = try distance.make(maxsize: 1)
