@@ -21,7 +21,7 @@ public struct Backoff: Hashable, Sendable {
 
     /// The wait after the `failures`-th failure (1 is the first). `random` is in 0 ..< 1.
     public func delay(after failures: Int, random: Double) -> Duration {
-        let doublings = Swift.min(Swift.max(0, failures - 1), 40)
+        let doublings = Swift.min(Swift.max(1, failures), 41) - 1
         let (scaled, overflow) = min.microseconds.multipliedReportingOverflow(
             by: Int64(1) << doublings)
         let full = overflow ? max.microseconds : Swift.min(scaled, max.microseconds)

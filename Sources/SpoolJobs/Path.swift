@@ -50,9 +50,12 @@ package enum Path {
 
     /// The path without symbolic links, from the root. Parts at its end that do not exist yet are kept: a worker hands
     /// it to jobs that run in other directories.
-    /// - Throws: `notAStore` when the path that it leads to is no UTF-8: as text it would be another one;
+    /// - Throws: `notAStore` when the path that it leads to is no UTF-8, or it has a NUL: that would be another path;
     ///   `notPermitted` when this user may not look there, or not read what stands there.
     static func canonical(_ path: String) throws(SpoolError) -> String {
+        guard !path.utf8.contains(0) else {
+            throw .notAStore(path: path, why: "has a NUL byte, which no path can have")
+        }
         if let real = try resolved(path, for: path) {
             if let bar = bar(real) { throw bar }
             return real

@@ -181,6 +181,14 @@ import Testing
         #expect(throws: CancellationError.self) { try outcome.get() }
     }
 
+    @Test(
+        "a backoff is within its bounds after any number of failures",
+        arguments: [.min, 0, 1, 99, .max])
+    func backoff(_ failures: Int) {
+        let delay = Backoff(min: .seconds(1), max: .seconds(60)).delay(after: failures, random: 0)
+        #expect(delay == (failures > 1 ? .seconds(60) : .seconds(1)))
+    }
+
     @Test("R6: a job that kills the program which took it three times in a row is dead")
     func poison() throws {
         let poison = Array("poison".utf8)

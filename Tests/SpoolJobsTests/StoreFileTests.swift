@@ -142,6 +142,16 @@ import Testing
         #expect(try scratch.shell("PRAGMA user_version") == "\(Migration.all.count)")
     }
 
+    @Test("is refused when its path has a NUL, which would be the path before that")
+    func nulInPath() {
+        let why = "has a NUL byte, which no path can have"
+        let path = scratch.path + "\0.db"
+        #expect(throws: SpoolError.notAStore(path: path, why: why)) {
+            _ = try Store.open(path, .create)
+        }
+        #expect(!FileManager.default.fileExists(atPath: scratch.path))
+    }
+
     @Test("is refused when it is a directory, or has a second name")
     func odd() throws {
         try FileManager.default.createDirectory(
