@@ -225,10 +225,9 @@ enum Watching {
             let age = UnixTime.now() - touched
             if age >= .zero, age < pause { return false }
         }
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { return true }
         defer { close(descriptor) }
-        // O_TRUNC of an empty file leaves its time as it was.
         futimens(descriptor, nil)
         return true
     }

@@ -63,10 +63,12 @@ struct StrangerTests {
 
     @Test(
         "P5: another name of a file that is not the store's own is not written to",
-        arguments: ["gate", "shared", "live", "arrived"])
+        arguments: ["gate", "shared", "live", "arrived", "hint"])
     func hardLinks(_ name: String) {
-        _ = bench.shell("spool init; echo mine > victim; ln -f victim jobs.db-spool/\(name)")
-        for words in ["put -- true", "work --until-empty"] {
+        _ = bench.shell(
+            "spool init; echo mine > victim; touch -d 2000-01-01 victim;"
+                + " ln -f victim jobs.db-spool/\(name)")
+        for words in ["put -v -- true", "work --until-empty"] {
             let result = bench.shell("spool \(words)")
             #expect(result.status == 0 || result.errors.contains("has 2 hard links"))
         }
