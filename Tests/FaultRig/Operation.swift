@@ -1,6 +1,6 @@
 // Operation.swift - the operations of a store that the rigs strike at, each from the same beginning to the same end.
 
-internal import SpoolJobs
+@testable internal import SpoolJobs
 internal import SpoolThreads
 
 /// One call of a store, and what must have been done before it.
@@ -198,9 +198,10 @@ struct Operation {
         return hands
     }
 
-    /// A file of schema 0: there was no table yet.
+    /// A file of the first schema.
     private static func old(_ stage: Stage) throws {
-        let guest = try Guest(stage.path, checkpoints: true)
-        guest.run("PRAGMA journal_mode=WAL; PRAGMA application_id=\(0x5350_4F4C)")
+        let files = StoreFiles(stage.path)
+        try Path.makeDirectory(files.directory)
+        try Schema.create(files, Array(Migration.all.prefix(1)))
     }
 }

@@ -34,7 +34,7 @@ final class Stage {
     /// Forgets the store and what was kept: the stage is empty.
     func clear() {
         for name in [path, original] {
-            for suffix in ["", "-wal", "-shm", "-journal", ".schema-0"] { unlink(name + suffix) }
+            for suffix in ["", "-wal", "-shm", "-journal", ".schema-1"] { unlink(name + suffix) }
         }
         for name in ["new.db", "new.db-wal", "new.db-shm", "new.db-journal"] {
             unlink(path + "-spool/" + name)
