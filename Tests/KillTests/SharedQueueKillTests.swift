@@ -40,7 +40,7 @@ struct SharedQueueKillTests {
 
     @Test(
         "R2: at single instructions of a verb: the queue is whole, and who slept is woken",
-        arguments: [("put", 1), ("get", 3), ("taskDone", 3), ("wakingTaskDone", 2)] + Self.long)
+        arguments: [("put", 5), ("get", 10), ("taskDone", 40), ("wakingTaskDone", 5)] + Self.long)
     func steps(_ operation: String, _ samples: Int) throws {
         let kills = max(samples, Rounds.count(0) / 100)
         let (status, said) = try rig("steps", String(kills), operation)
