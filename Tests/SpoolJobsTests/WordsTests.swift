@@ -11,4 +11,11 @@ import Testing
         let bytes = words.map { Array($0.utf8) }
         #expect(Words.parse(Words.quote(bytes)) == bytes)
     }
+
+    @Test("I2: come back with each byte that a word can have, between plain ones and alone")
+    func everyByte() {
+        let letter = UInt8(ascii: "a")
+        let words = (UInt8(1)...255).flatMap { [[$0], [letter, $0, letter]] }
+        #expect(Words.parse(Words.quote(words)) == words)
+    }
 }
