@@ -18,13 +18,16 @@ final class OpenCrews: @unchecked Sendable {  // touched with the lock held only
 
     /// Its hook is made after those of threads and of children, and so runs before them.
     func add(_ crew: PoolCrew) {
-        lock.withLock {
+        let inherited = lock.withLock { () -> [ObjectIdentifier: PoolCrew] in
+            // A forked child has its parent's hook; what it finds here is its parent's, and not its to end.
+            let before = owner.exchange(getpid(), ordering: .relaxed)
+            if before == 0 { atexit { OpenCrews.shared.end() } }
+            let others = before == getpid() ? [:] : crews
+            if before != getpid() { crews = [:] }
             crews[ObjectIdentifier(crew)] = crew
-            // A forked child has its parent's hook.
-            if owner.exchange(getpid(), ordering: .relaxed) == 0 {
-                atexit { OpenCrews.shared.end() }
-            }
+            return others
         }
+        withExtendedLifetime(inherited) {}
     }
 
     func remove(_ crew: PoolCrew) {

@@ -17,6 +17,25 @@ let poolEdges: [String: Case] = [
         unlink(path)
         pool.shutdown()
     },
+    "forked": { method in
+        // A process that is forked while there is a pool, and has one of its own, ends its own and no other.
+        let pool = try ProcessPool(maxWorkers: 1, method: method)
+        try check(pool.submit(square, 2).result(timeout: patience) == 4, "it works before")
+        let child = spool_fork()
+        if child == 0 {
+            let own = try? ProcessPool(maxWorkers: 1)
+            exit((try? own?.submit(square, 3).result(timeout: patience)) == 9 ? 0 : 1)
+        }
+        let limit = Deadline(after: patience)
+        var status: Int32 = -1
+        while waitpid(child, &status, WNOHANG) == 0, !limit.isPast {
+            Pause.briefly(upTo: .milliseconds(1))
+        }
+        kill(child, SIGKILL)
+        try check(status == 0, "it ended with \(status)")
+        try check(pool.submit(square, 4).result(timeout: patience) == 16, "it works afterwards")
+        pool.shutdown()
+    },
     "inCallback": { method in
         // A callback may wait for another task of the pool, and for one that has a callback of its own.
         let pool = try ProcessPool(maxWorkers: 2, method: method)

@@ -36,6 +36,9 @@ import Testing
     @Test("takes any number of processes and retries, the largest too")
     func numbers() throws { try run("numbers") }
 
+    @Test("is left alone by a forked process that ends, and has ended a pool of its own")
+    func forked() throws { try run("forked") }
+
     @Test("lets a callback wait for another task, and for one with a callback of its own")
     func inCallback() throws { try run("inCallback") }
 
