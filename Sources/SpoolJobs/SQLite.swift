@@ -45,6 +45,7 @@ final class Connection {
             throw error
         }
         handle = opened
+        try checkLog()
         try settle()
         isSettled = true
         // What was not there before may have been put there meanwhile.

@@ -148,8 +148,8 @@ public final class Store {
         // Before it is opened, and all that is beside it: what is replaced meanwhile is then not taken for its own.
         guard let identity = Path.identity(files.database) else { throw removed(files.database) }
         let gate = try Gate(files)
-        let connection = try Connection(files.database, .existing)
-        if try !Schema.isCurrent(connection) {
+        let (connection, isCurrent) = try LogOwner.open(files, gate)
+        if !isCurrent {
             try gate.enter()
             defer { gate.leave() }
             try Schema.migrate(connection)
@@ -158,6 +158,7 @@ public final class Store {
             try gate.enter()
             defer { gate.leave() }
             try Schema.makeLog(connection)
+            LogOwner.keep(files)
         }
         let store = Store(files, identity, connection, gate)
         store.setAside = setAside
@@ -170,8 +171,9 @@ public final class Store {
             Path.isOnReadOnlyFileSystem(files.database)
             && (Path.size(files.database + "-wal") ?? 0) == 0
         let identity = Path.identity(files.database)
-        let connection = try Connection(files.database, isFrozen ? .immutable : .existing)
-        guard try Schema.isCurrent(connection) else {
+        let (connection, isCurrent) =
+            try LogOwner.open(files, nil, isFrozen ? .immutable : .existing)
+        guard isCurrent else {
             throw .notAStore(
                 path: files.database,
                 why: "was written by an older spool; any writing command brings it up to date")

@@ -6,6 +6,7 @@
 //   FILE-spool/gate      flock(2) around each write transaction: writers queue instead of finding SQLite busy; and
 //                        its first byte is locked by who closes the file
 //   FILE-spool/shared    memory of all who write: which commits are on disk, puts that wait: see StoreMemory
+//   FILE-spool/pair      which log belongs to which database: see LogOwner
 //   FILE-spool/live      one locked byte per owner: the kernel drops it when the owner dies
 //   FILE-spool/arrived   doorbell: work may be there        FILE-spool/settled   doorbell: something finished
 //   FILE-spool/logs/     ID.ATTEMPT.log and .idx: what the commands printed
@@ -38,6 +39,8 @@ public struct StoreFiles: Hashable, Sendable {
     public var gate: String { directory + "/gate" }
     /// The memory of all who write.
     var shared: String { directory + "/shared" }
+    /// Which log belongs to which database.
+    var pair: String { directory + "/pair" }
     /// One locked byte for each owner that lives.
     public var live: String { directory + "/live" }
     /// The doorbell of work that may be taken.

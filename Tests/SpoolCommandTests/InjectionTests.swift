@@ -104,6 +104,7 @@ import Testing
                 top/in/jobs.db-spool/logs
                 top/in/jobs.db-spool/logs/2.1.idx
                 top/in/jobs.db-spool/logs/2.1.log
+                top/in/jobs.db-spool/pair
                 top/in/jobs.db-spool/settled
                 top/in/jobs.db-spool/shared
                 top/in/jobs.db-wal

@@ -50,6 +50,10 @@ int spool_fill_holes(int descriptor, int64_t bytes);
 /// Lets the disk begin with what was written to a file, and does not wait until it has. See sync_file_range(2).
 void spool_start_writing(int descriptor);
 
+/// A file that tells itself from every other one of its file system, also from a later one with the number of one that
+/// is gone: its number, and when it was made, in nanoseconds, or 0 where nobody knows. -1 with errno. See statx(2).
+int spool_tell_file(const char *path, uint64_t *number, uint64_t *born);
+
 /// Gives a file its name in one step, and never replaces another: -1 with EEXIST then. See rename(2), RENAME_NOREPLACE.
 int spool_rename_new(const char *from, const char *to);
 
