@@ -113,22 +113,32 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "FutureTests",
-            dependencies: ["CSpool", "SpoolQueues", "SpoolThreads", "Futures"],
+            dependencies: ["Patience", "CSpool", "SpoolQueues", "SpoolThreads", "Futures"],
             swiftSettings: strict),
         .testTarget(
             name: "SpoolQueuesTests",
-            dependencies: ["SpoolQueues", "SpoolThreads", "SpoolProcesses", "SpoolJobs"],
+            dependencies: [
+                "Patience", "SpoolQueues", "SpoolThreads", "SpoolProcesses", "SpoolJobs",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "SpoolJobsTests",
             dependencies: [
-                "CFaultDisk", "SpoolJobs", "SpoolThreads", "CSQLite", "Migrations", "CSpool",
+                "Patience", "CFaultDisk", "SpoolJobs", "SpoolThreads", "CSQLite", "Migrations",
+                "CSpool",
             ],
             swiftSettings: strict),
+        .target(
+            name: "Patience", dependencies: ["CSpool", "SpoolProcesses", "SpoolThreads"],
+            path: "Tests/Patience", swiftSettings: strict),
         .target(name: "CFaultDisk", dependencies: ["CSQLite"], path: "Tests/CFaultDisk"),
         .executableTarget(
             name: "PowerCutRig", dependencies: ["CFaultDisk", "SpoolJobs", "SpoolThreads"],
             path: "Tests/PowerCutRig", swiftSettings: strict),
+        .target(name: "CFaultFiles", path: "Tests/CFaultFiles"),
+        .executableTarget(
+            name: "NewFileRig", dependencies: ["CFaultFiles", "SpoolJobs", "SpoolThreads"],
+            path: "Tests/NewFileRig", swiftSettings: strict),
         .target(name: "CSingleStep", path: "Tests/CSingleStep"),
         .executableTarget(
             name: "SharedKillRig",
@@ -157,22 +167,24 @@ let package = Package(
         .testTarget(
             name: "SimulationTests",
             dependencies: [
-                "CFaultDisk", "CSQLite", "Simulation", "Simulator", "SpoolJobs", "SpoolThreads",
+                "Patience", "CFaultDisk", "CSQLite", "Simulation", "Simulator", "SpoolJobs",
+                "SpoolThreads",
             ],
             swiftSettings: strict),
         .testTarget(
             name: "HistoryTests",
-            dependencies: ["History", "SpoolJobs", "SpoolQueues", "SpoolThreads"],
+            dependencies: ["Patience", "History", "SpoolJobs", "SpoolQueues", "SpoolThreads"],
             swiftSettings: strict),
         .testTarget(
             name: "KillTests",
             dependencies: [
-                "CSQLite", "History", "SpoolJobs", "SpoolThreads", "SpoolCommand",
-                "ProducersAndConsumers", "PowerCutRig", "SharedKillRig", "FaultRig",
+                "Patience", "CSQLite", "History", "SpoolJobs", "SpoolThreads", "SpoolCommand",
+                "ProducersAndConsumers", "PowerCutRig", "NewFileRig", "SharedKillRig", "FaultRig",
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "SpoolCommandTests", dependencies: ["SpoolCommand", "SpoolJobs", "SpoolThreads"],
+            name: "SpoolCommandTests",
+            dependencies: ["Patience", "SpoolCommand", "SpoolJobs", "SpoolThreads"],
             swiftSettings: strict),
         .testTarget(
             name: "SpoolWorkerTests",
@@ -184,7 +196,8 @@ let package = Package(
         .testTarget(
             name: "SpoolProcessesTests",
             dependencies: [
-                "CSpool", "SpoolCommand", "SharedKillRig", "SpoolProcesses", "SpoolQueues",
+                "Patience", "CSpool", "SpoolCommand", "SharedKillRig", "SpoolProcesses",
+                "SpoolQueues",
                 "SpoolThreads",
             ],
             swiftSettings: strict),
@@ -205,7 +218,9 @@ let package = Package(
             path: "Tests/SharedLockRig", swiftSettings: strict),
         .testTarget(
             name: "SharedLockTests",
-            dependencies: ["CSpool", "SharedLockRig", "SpoolProcesses", "SpoolThreads"],
+            dependencies: [
+                "Patience", "CSpool", "SharedLockRig", "SpoolProcesses", "SpoolThreads",
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ExampleTests",
@@ -216,7 +231,8 @@ let package = Package(
             dependencies: ["CSpool", "SpoolSelectors", "SpoolThreads"],
             swiftSettings: strict),
         .testTarget(
-            name: "SpoolThreadsTests", dependencies: ["CSpool", "SpoolThreads", "SpoolProcesses"],
+            name: "SpoolThreadsTests",
+            dependencies: ["Patience", "CSpool", "SpoolThreads", "SpoolProcesses"],
             swiftSettings: strict),
         .target(
             name: "Fuzzing",

@@ -123,8 +123,7 @@ public final class Store {
             throw .notAStore(
                 path: path, why: "has \(links) hard links; a database must have one name only")
         case .file(0, _):
-            let side = StoreFiles(path).directory
-            guard mode == .create, Path.entry(side) == .missing else {
+            guard mode == .create, Schema.isUnmade(StoreFiles(path)) else {
                 throw .notAStore(path: path, why: "is empty, not a spool file")
             }
         case .file: break

@@ -52,10 +52,18 @@ enum Schema {
         return left
     }
 
+    /// Whether no store was ever complete beside this directory: there is nothing in it, or what somebody left who was
+    /// killed as he made one.
+    static func isUnmade(_ files: StoreFiles) -> Bool {
+        Path.names(in: files.directory).allSatisfy {
+            let path = files.directory + "/" + $0
+            return path == files.gate || path.hasPrefix(files.newDatabase)
+        }
+    }
+
     /// The log, memory and logs of a database that somebody removed would be taken for the new one's. If it was moved
     /// after a crash, or while it was in use, its last jobs stand in the log only.
     private static func clearLeftovers(_ files: StoreFiles) throws(SpoolError) -> String? {
-        guard Path.entry(files.database) == .missing else { return nil }
         let log = files.database + "-wal"
         var left: String?
         if Path.size(log) ?? 0 > 0 {
@@ -67,7 +75,9 @@ enum Schema {
             }
             left = name
         }
-        for suffix in ["-wal", "-shm", "-journal"] { unlink(files.database + suffix) }
+        let removed = ["-wal", "-shm", "-journal"].filter { unlink(files.database + $0) == 0 }
+        // Before there is a database that they could be taken for the new one's: after a power cut, too.
+        if left != nil || !removed.isEmpty { try Path.syncDirectory(of: files.database) }
         try Path.checkBeside(files.database)
         unlink(files.shared)
         for name in Path.names(in: files.logs) where StoreFiles.isLog(name) {

@@ -1,11 +1,12 @@
 // Gate.swift - what tests of futures share: a gate that tasks wait at, and patience.
 
+import Patience
 import SpoolQueues
 import SpoolThreads
 import Testing
 
 /// The longest that anything in these tests may take.
-let patience = Duration.seconds(300)
+let patience = Patience.longest
 
 /// Closed until somebody opens it; then open for ever.
 final class Gate: Sendable {

@@ -1,6 +1,7 @@
 // ShutdownTests.swift - how a pool ends, and a process with one.
 
 import Foundation
+import Patience
 import SpoolThreads
 import Testing
 
@@ -148,11 +149,9 @@ import Testing
         process.standardOutput = output
         process.standardError = errors
         try process.run()
-        let texts = [output, errors].map { pipe in
-            String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-                .split(separator: "\n").map(String.init)
+        let texts = try [output, errors].map { pipe in
+            try process.end(reading: pipe).split(separator: "\n").map(String.init)
         }
-        process.waitUntilExit()
         return (process.terminationStatus, texts[0], texts[1])
     }
 }

@@ -2,6 +2,7 @@
 
 import Foundation
 import History
+import Patience
 import Testing
 
 @Suite(
@@ -148,9 +149,8 @@ enum Python {
         let pipe = Pipe()
         process.standardOutput = pipe
         try process.run()
-        let data = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        let parts = String(decoding: data, as: UTF8.self).components(separatedBy: "== ")
+        let parts = try process.end(reading: pipe, atMost: Patience.longest * 10).components(
+            separatedBy: "== ")
         return parts.dropFirst().map {
             $0.split(separator: "\n").dropFirst().map(String.init)
         }

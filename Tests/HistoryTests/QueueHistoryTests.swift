@@ -2,6 +2,7 @@
 
 import Foundation
 import History
+import Patience
 import SpoolJobs
 import SpoolQueues
 import SpoolThreads
@@ -32,7 +33,7 @@ struct QueueHistoryTests {
             func start(_ name: String, _ body: @escaping @Sendable (HistoryClient) throws -> Void)
                 throws
             {
-                let thread = SpoolThreads.Thread(name: name) {
+                let thread = SpoolThreads.Thread(name: name, daemon: true) {
                     let client = recorder.client()
                     do { try body(client) } catch { errors.add("\(name): \(error)") }
                     client.close()
@@ -57,8 +58,11 @@ struct QueueHistoryTests {
                 }
             }
             try start("joiner") { client in for _ in 0..<5 { try joinOnce(client) } }
-            for thread in threads { try thread.join() }
-            #expect(errors.texts == [])
+            for thread in threads {
+                let hasEnded = try thread.join(timeout: Patience.longest * rounds)
+                #expect(errors.texts == [])
+                guard hasEnded else { throw Patience.over("a \(thread.name) did not end") }
+            }
             return recorder.events
         }
 

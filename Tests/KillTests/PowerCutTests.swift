@@ -1,4 +1,5 @@
-// PowerCutTests.swift - rig P: the power is cut at every instant (Tests/PowerCutRig does it and counts).
+// PowerCutTests.swift - rig P: the power is cut at every instant (Tests/PowerCutRig and
+// Tests/NewFileRig do it and count).
 
 import Foundation
 import SpoolThreads
@@ -71,5 +72,40 @@ import Testing
     func rigBites() throws {
         let (status, said) = try cut("forget")
         #expect(status == 1 && !said.contains(" 0 lost acknowledged puts"), "\(said)")
+    }
+}
+
+@Suite("A power cut while a file is made", .timeLimit(.minutes(30))) struct NewFileTests {
+    func cut(_ neglect: String..., seed: UInt64 = Rounds.seed) throws -> (
+        status: Int32, said: String
+    ) {
+        let scratch = try Scratch(inMemory: true)
+        let rig = try Program(
+            "NewFileRig",
+            [scratch.directory, String(Rounds.count(1)), String(seed)] + neglect,
+            in: scratch.directory)
+        return (try rig.wait(minutes: 20), rig.printed)
+    }
+
+    @Test(
+        "P, D1, D3: leaves no file or a sound one, with all that was acknowledged, on an ordered disk and on a strict one"
+    )
+    func losesNothing() throws {
+        let (status, said) = try cut()
+        #expect(status == 0, "\(said)")
+        #expect(
+            said.contains(" 0 lost files, 0 lost acknowledged puts, 0 unsound files"), "\(said)")
+    }
+
+    @Test("P: the rig notices when the directory of a new file is not synced")
+    func rigBitesNames() throws {
+        let (status, said) = try cut("directories", seed: 1)
+        #expect(status == 1 && !said.contains(" 0 lost files"), "\(said)")
+    }
+
+    @Test("P: the rig notices when a new file has its name before it is synced")
+    func rigBitesContents() throws {
+        let (status, said) = try cut("files", seed: 1)
+        #expect(status == 1 && !said.contains(" 0 unsound files"), "\(said)")
     }
 }

@@ -5,6 +5,7 @@
 
 import Foundation
 import History
+import Patience
 import SpoolJobs
 import SpoolThreads
 import Testing
@@ -278,15 +279,10 @@ import Testing
 }
 
 enum WaitFor {
-    /// Looks until it holds, at most a minute.
+    /// Looks until it holds.
     static func condition(
-        atMost limit: Duration = .seconds(60), _ holds: () throws -> Bool
+        atMost limit: Duration = Patience.longest, _ holds: () throws -> Bool
     ) rethrows -> Bool {
-        let deadline = Deadline(after: limit)
-        while try !holds() {
-            guard !deadline.isPast else { return false }
-            Pause.briefly(upTo: .milliseconds(5))
-        }
-        return true
+        try Patience.eventually(atMost: limit, holds)
     }
 }

@@ -1,6 +1,7 @@
 // Rig.swift - runs SharedLockRig, a fresh program that forks its children.
 
 import Glibc
+import Patience
 import SpoolProcesses
 import SpoolThreads
 import Testing
@@ -28,7 +29,7 @@ enum Rig {
             ].map { Array($0.utf8) })
         let end = try command.start(
             .init(input: input.number, output: output.number, error: output.number)
-        ).reap()
+        ).reapInTime("SharedLockRig")
         var bytes = [UInt8](repeating: 0, count: 1 << 16)
         let count = pread(output.number, &bytes, bytes.count, 0)
         return (String(decoding: bytes[..<max(0, count)], as: UTF8.self), end.exit == 0)

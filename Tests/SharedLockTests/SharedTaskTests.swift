@@ -1,12 +1,13 @@
 // SharedTaskTests.swift - the shared locks for tasks: no thread of the pool is blocked, cancellation leaves no trace.
 
 import Glibc
+import Patience
 import SpoolThreads
 import Testing
 
 @testable import SpoolProcesses
 
-private let patience = Duration.seconds(300)
+private let patience = Patience.longest
 
 /// Looks until it holds, leaving the pool to others.
 private func eventually(_ holds: () -> Bool) async -> Bool {

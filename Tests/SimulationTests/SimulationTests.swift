@@ -1,6 +1,7 @@
 // SimulationTests.swift - rig V: the whole of Spool's decisions over a real store, in one thread, from one seed.
 
 import Foundation
+import Patience
 import Simulation
 import Testing
 
@@ -23,9 +24,9 @@ import Testing
         let pipe = Pipe()
         process.standardOutput = pipe
         try process.run()
-        let data = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+        let said = try process.end(
+            reading: pipe, atMost: max(Patience.longest, .seconds(Self.seeds)))
+        return (process.terminationStatus, said)
     }
 
     @Test(

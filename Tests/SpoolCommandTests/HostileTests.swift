@@ -2,6 +2,7 @@
 // leaves its job's process group, a gate that somebody keeps, a consumer that does not answer.
 
 import Foundation
+import Patience
 import SpoolThreads
 import Testing
 
@@ -29,7 +30,7 @@ import Testing
         }
         worker.terminate()
         _ = bench.shell("touch go")
-        worker.waitUntilExit()
+        try worker.end()
         #expect(worker.terminationStatus == 0)
         #expect(bench.rows("SELECT state, attempt FROM jobs") == "done|1")
     }
@@ -49,7 +50,7 @@ import Testing
             kill -TERM \(order)
             """)
         #expect(told.status == 0)
-        worker.waitUntilExit()
+        try worker.end()
         #expect(worker.terminationStatus == 0)
         #expect(bench.rows("SELECT state, attempt FROM jobs") == "ready|1")
         #expect(bench.rows("SELECT outcome, signal FROM attempts") == "released|\(SIGTERM)")
@@ -134,7 +135,7 @@ import Testing
         #expect(bench.eventually { bench.shell("test -s kept").status == 0 })
         worker.terminate()
         kill(worker.processIdentifier, SIGQUIT)
-        worker.waitUntilExit()
+        try worker.end()
         #expect(worker.terminationReason == .exit)
     }
 

@@ -1,7 +1,9 @@
 // Program.swift - runs the built `spool` as a user does: its own process, real files, real pipes.
 
 import Glibc
+import Patience
 import SpoolThreads
+import Testing
 
 /// A directory of its own with a store in it, gone when the test is over.
 final class Bench {
@@ -13,6 +15,24 @@ final class Bench {
         guard mkdtemp(&template) != nil else { throw .system(call: "mkdtemp", errno: errno) }
         directory = String(
             decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    /// A command that did not end, and was killed with all that carries the file's name: the others are not begun then.
+    private var stuck: String?
+
+    private func bounded(_ what: String, _ run: () -> Program.Result) -> Program.Result {
+        if let stuck {
+            return Program.Result(status: -1, output: [], errors: "\(stuck) did not end before")
+        }
+        let result = run()
+        if result.isKilled {
+            stuck = what
+            _ = Program.shell(
+                "kill -KILL $(grep -zl '^SPOOL_FILE=\(file)$' /proc/[0-9]*/environ | cut -d/ -f3)",
+                in: "/", variables: [])
+            Issue.record(Comment(rawValue: "\(Patience.over("\(what) did not end"))"))
+        }
+        return result
     }
 
     deinit { _ = Program.shell("rm -rf '\(directory)'", in: "/", variables: []) }
@@ -28,13 +48,19 @@ final class Bench {
 
     func run(_ words: [[UInt8]], input: String = "") -> Program.Result {
         let spool = Array(Program.spool.utf8)
-        return Program.run([spool] + words, in: directory, variables: variables, input: input)
+        let line = words.map { String(decoding: $0, as: UTF8.self) }.joined(separator: " ")
+        return bounded("'spool \(line)'") {
+            Program.run([spool] + words, in: directory, variables: variables, input: input)
+        }
     }
 
     /// `spool` stands for the program.
     func shell(_ text: String) -> Program.Result {
-        Program.shell(
-            "spool() { '\(Program.spool)' \"$@\"; }; " + text, in: directory, variables: variables)
+        bounded("'\(text)'") {
+            Program.shell(
+                "spool() { '\(Program.spool)' \"$@\"; }; " + text, in: directory,
+                variables: variables)
+        }
     }
 
     func write(_ text: String, to name: String) {
@@ -54,6 +80,8 @@ enum Program {
         var status: Int32
         var output: [UInt8]
         var errors: String
+        /// It did not end.
+        var isKilled = false
         var text: String { String(decoding: output, as: UTF8.self) }
     }
 
@@ -97,11 +125,13 @@ enum Program {
         var status: Int32 = 0
         guard let program, posix_spawn(&pid, program, &actions, nil, arguments, environment) == 0
         else { return Result(status: -1, output: [], errors: "could not be started") }
+        let isKilled = !Patience.hasEnded(pid)
+        if isKilled { kill(pid, SIGKILL) }
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
         let exit = status & 0x7F == 0 ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
         return Result(
             status: exit, output: content(output),
-            errors: String(decoding: content(errors), as: UTF8.self))
+            errors: String(decoding: content(errors), as: UTF8.self), isKilled: isKilled)
     }
 
     private static func temporary(_ text: String) -> Int32 {

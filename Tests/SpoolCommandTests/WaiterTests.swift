@@ -1,6 +1,7 @@
 // WaiterTests.swift - run, join and log -f when nobody else looks: their worker was killed, or their file was moved.
 
 import Foundation
+import Patience
 import SpoolJobs
 import SpoolThreads
 import Testing
@@ -71,7 +72,7 @@ import Testing
         kill(worker.processIdentifier, SIGSTOP)
         bench.spool("cancel", "1")
         kill(worker.processIdentifier, SIGKILL)
-        worker.waitUntilExit()
+        try worker.end()
         #expect(ended() == status)
         #expect(bench.rows("SELECT count(*) FROM running") == "0")
     }
@@ -96,6 +97,6 @@ import Testing
         #expect(
             bench.shell("cat errors").text.contains("was removed or replaced while it was open"))
         kill(worker, SIGTERM)
-        own?.waitUntilExit()
+        try own?.end()
     }
 }

@@ -1,6 +1,7 @@
 // WorkEndTests.swift - how a worker ends when it is told to, and how it lives where little is allowed.
 
 import Foundation
+import Patience
 import SpoolThreads
 import Testing
 
@@ -43,7 +44,7 @@ import Testing
     func atOnce(_ signals: [Int32]) throws {
         let worker = try startStubbornJob()
         for signal in signals { kill(worker.processIdentifier, signal) }
-        worker.waitUntilExit()
+        try worker.end()
         #expect(worker.terminationStatus == 0 && worker.terminationReason == .exit)
         #expect(bench.rows("SELECT state, attempt FROM jobs") == "ready|1")
         #expect(bench.rows("SELECT outcome FROM attempts") == "released")
@@ -92,7 +93,7 @@ import Testing
         let consumer = "$(sed 's/.*) . \\([0-9]*\\).*/\\1/' /proc/$(cat begun)/stat)"
         _ = bench.shell("kill -STOP \(consumer)")
         kill(worker.processIdentifier, SIGQUIT)
-        worker.waitUntilExit()
+        try worker.end()
         #expect(worker.terminationStatus == 0)
         #expect(bench.rows("SELECT state, attempt FROM jobs") == "ready|1")
         #expect(bench.eventually { !isJobAlive })
@@ -121,7 +122,7 @@ import Testing
         let worker = try bench.start()
         #expect(bench.hasWorker())
         kill(worker.processIdentifier, SIGHUP)
-        worker.waitUntilExit()
+        try worker.end()
         #expect(worker.terminationStatus == 0 && worker.terminationReason == .exit)
 
         let result = bench.shell(
@@ -180,6 +181,22 @@ import Testing
             "env -i LC_ALL=C '\(Program.spool)' --file '\(bench.file)' work --until-empty \(streams)"
         #expect(bench.shell(work).status == 0)
         #expect(bench.spool("log", "1").text == "fine\n")
+    }
+
+    @Test(
+        "P9: writes what it says into no file that has got the number of a closed stream",
+        arguments: ["<&- >&- 2>&-", ">&-", "2>&-", "<&- >&-"])
+    func saysNothing(_ streams: String) throws {
+        bench.spool("put", "--", "true")
+        for words in [
+            "put -v -- true", "list", "show 1", "work --until-empty -v", "list --nonsense",
+        ] {
+            _ = bench.shell("'\(Program.spool)' \(words) \(streams)")
+        }
+        #expect(bench.rows("SELECT DISTINCT state, count(*) FROM jobs") == "done|2")
+        let boot = bench.shell("head -c 36 /proc/sys/kernel/random/boot_id").text
+        #expect(bench.shell("head -c 36 jobs.db-spool/shared").text == boot)
+        #expect(bench.shell("cat jobs.db-spool/gate jobs.db-spool/live").text == "")
     }
 
     @Test("I7: does its work although nobody reads what it says, and tells when that was lost")

@@ -1,6 +1,7 @@
 // WorkTests.swift - `spool work` as a user runs it: jobs of each kind, their ends, and the ends of the worker.
 
 import Foundation
+import Patience
 import SpoolJobs
 import SpoolThreads
 import Testing
@@ -214,7 +215,7 @@ import Testing
             try bench.start("-j", "2", "--until-empty"),
             try bench.start("-j", "2", "--until-empty"),
         ]
-        for worker in workers { worker.waitUntilExit() }
+        for worker in workers { try worker.end() }
         #expect(bench.shell("sort -n ran | uniq | wc -l; wc -l < ran").text == "200\n200\n")
     }
 
@@ -235,7 +236,7 @@ import Testing
         let worker = try bench.start("-j", "1")
         #expect(bench.eventually { bench.rows("SELECT state FROM jobs") == "running" })
         kill(worker.processIdentifier, SIGKILL)
-        worker.waitUntilExit()
+        try worker.end()
         #expect(bench.eventually { bench.spool("list", "state:ready", "--ids").text == "1\n" })
         #expect(bench.rows("SELECT outcome FROM attempts") == "worker lost")
     }

@@ -1,6 +1,7 @@
 // Working.swift - workers that run beside a test, and what they did.
 
 import Foundation
+import Patience
 import SpoolThreads
 import Testing
 
@@ -25,25 +26,18 @@ extension Bench {
     /// Asks a worker to end and gives what it says at last.
     func end(_ worker: Process) throws -> (status: Int32, said: String) {
         worker.terminate()
-        worker.waitUntilExit()
+        try worker.end()
         return (worker.terminationStatus, try said(worker))
     }
 
     /// What a worker that has ended said.
     func said(_ worker: Process) throws -> String {
         let pipe = try #require(worker.standardOutput as? Pipe)
-        return String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        return try worker.end(reading: pipe)
     }
 
-    /// Looks until it holds, at most a minute.
-    func eventually(_ holds: () -> Bool) -> Bool {
-        let deadline = Deadline(after: .seconds(60))
-        while !holds() {
-            guard !deadline.isPast else { return false }
-            Pause.briefly(upTo: .milliseconds(5))
-        }
-        return true
-    }
+    /// Looks until it holds.
+    func eventually(_ holds: () -> Bool) -> Bool { Patience.eventually(holds) }
 
     /// Shell text that looks until a command succeeds, at most a minute.
     static func waiting(_ command: String) -> String {

@@ -1,6 +1,7 @@
 // JobQueueTests.swift - the durable queue speaks Python's queue contract, from threads and from tasks.
 
 import Glibc
+import Patience
 import SpoolThreads
 import Testing
 
@@ -279,13 +280,8 @@ final class ConsumerCount: @unchecked Sendable {  // touched with the lock held 
 }
 
 enum WaitFor {
-    /// Looks until it holds, at most a minute.
+    /// Looks until it holds.
     static func condition(_ holds: () throws -> Bool) throws -> Bool {
-        let deadline = Deadline(after: .seconds(60))
-        while try !holds() {
-            guard !deadline.isPast else { return false }
-            Pause.briefly(upTo: .milliseconds(5))
-        }
-        return true
+        try Patience.eventually(holds)
     }
 }

@@ -1,6 +1,7 @@
 // LogTests.swift - what a commit writes, gathered: it is the same as SQLite alone would have written.
 
 import Foundation
+import Patience
 import SpoolThreads
 import Testing
 
@@ -121,7 +122,7 @@ import Testing
             let copy = scratch.path + "-copy"
             let process = try Process.run(
                 URL(fileURLWithPath: "/bin/cp"), arguments: [scratch.path, copy])
-            process.waitUntilExit()
+            try process.end()
             return try scratch.shell("SELECT count(*) FROM job", in: copy)
         }
         for jobs in 1...3 {

@@ -1,6 +1,7 @@
 // Scratch.swift - a fresh directory with a store in it, removed with its owner.
 
 import Foundation
+import Patience
 import SpoolThreads
 
 @testable import SpoolJobs
@@ -30,9 +31,7 @@ final class Scratch: Sendable {
         process.standardOutput = pipe
         process.standardError = pipe
         try process.run()
-        let output = pipe.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        var lines = String(decoding: output, as: UTF8.self).split(separator: "\n")
+        var lines = try process.end(reading: pipe).split(separator: "\n")
         if lines.first == "0" { lines.removeFirst() }  // the pragma answers with its value
         return lines.joined(separator: "\n")
     }

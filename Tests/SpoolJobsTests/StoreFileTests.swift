@@ -203,6 +203,36 @@ import Testing
         #expect(refusal() == .notAStore(path: scratch.path, why: "is empty, not a spool file"))
     }
 
+    @Test("D3: may be given as an empty file where somebody was killed as he made one of it")
+    func halfMade() throws {
+        try write([])
+        let side = StoreFiles(scratch.path).directory
+        try FileManager.default.createDirectory(atPath: side, withIntermediateDirectories: true)
+        chmod(side, 0o700)
+        for name in ["gate", "new.db", "new.db-journal"] {
+            try Data([1, 2, 3]).write(to: URL(fileURLWithPath: side + "/" + name))
+        }
+        #expect(try scratch.store().put([.command("true")], now: noon) == 1...1)
+        #expect(try scratch.store(.existing).check() == [])
+        #expect(Path.names(in: side).allSatisfy { !$0.hasPrefix("new.db") })
+    }
+
+    @Test("D3: may be given as an empty file beside the log of another, which is kept")
+    func emptyBesideLog() throws {
+        do {
+            let store = try scratch.store()
+            for _ in 0..<5 { try store.put([.command("old")], now: noon) }
+            store.completesAtClose = false  // it is killed
+        }
+        Path.remove(scratch.path)
+        try FileManager.default.removeItem(atPath: StoreFiles(scratch.path).directory)
+        try write([])
+        let store = try scratch.store()
+        #expect(try store.newestJob() == nil)
+        #expect(store.notice?.contains(scratch.path + "-wal.left") ?? false)
+        #expect(try store.check() == [])
+    }
+
     @Test("begins anew when somebody removed it: the old log is not taken for the new one's")
     func removed() throws {
         do { try scratch.store().put([.command("old")], now: noon) }

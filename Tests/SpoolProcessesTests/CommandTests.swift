@@ -1,6 +1,7 @@
 // CommandTests.swift - programs that are started: what reaches them, and how their end is told.
 
 import Glibc
+import Patience
 import SpoolThreads
 import Testing
 
@@ -19,7 +20,7 @@ import Testing
             directory: directory.map { Array($0.utf8) })
         let running = try command.start(
             .init(input: body.number, output: file.number, error: file.number))
-        let end = running.reap()
+        let end = try running.reapInTime("'\(words.joined(separator: " "))'")
         var bytes = [UInt8](repeating: 0, count: 1 << 16)
         let count = pread(file.number, &bytes, bytes.count, 0)
         return (String(decoding: bytes[..<max(0, count)], as: UTF8.self), end)
@@ -176,7 +177,7 @@ import Testing
         var byte: UInt8 = 0
         #expect(read(pipe.first, &byte, 1) == 0)
         close(pipe.first)
-        #expect(running.reap().signal == SIGKILL)
+        #expect(try running.reapInTime("what was killed").signal == SIGKILL)
         running.signal(SIGKILL)
     }
 

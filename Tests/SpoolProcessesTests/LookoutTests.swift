@@ -1,5 +1,6 @@
 // LookoutTests.swift - a getter of a shared queue that looks out for the next item before it sleeps.
 
+import Patience
 import SpoolQueues
 import SpoolThreads
 import Synchronization
@@ -7,7 +8,7 @@ import Testing
 
 @testable import SpoolProcesses
 
-private let patience = Duration.seconds(300)
+private let patience = Patience.longest
 
 @Suite("A getter that looks out", .timeLimit(.minutes(10))) struct LookoutTests {
     @Test("an item that one looks out for wakes nobody else, unless the time of that one is over")

@@ -3,6 +3,7 @@
 // The contract of all queues runs over it in SpoolQueuesTests; kills at any instant are in KillTests.
 
 import Glibc
+import Patience
 import SpoolQueues
 import SpoolThreads
 import Testing
@@ -10,7 +11,7 @@ import Testing
 @testable import SpoolProcesses
 
 /// The longest that anything here may take.
-private let patience = Duration.seconds(300)
+private let patience = Patience.longest
 
 /// A program that uses a queue: Tests/SharedKillRig/Use.swift.
 private struct User {
@@ -43,8 +44,8 @@ private struct User {
     }
 
     /// Waits for its end.
-    func end() -> [String] {
-        #expect(running.reap().exit == 0)
+    func end() throws -> [String] {
+        #expect(try running.reapInTime("the user of the queue").exit == 0)
         return lines
     }
 
@@ -109,7 +110,7 @@ private struct Secret: SharedItem, Codable {
         #expect(throws: SpoolError.empty) { try queue.get(timeout: .milliseconds(10)) }
         #expect(Deadline.now().nanoseconds - start.nanoseconds >= 10_000_000)
         for _ in 0..<3 { try queue.taskDone() }
-        #expect(user.end().last == "true")
+        #expect(try user.end().last == "true")
     }
 
     @Test("cMQ3: works on in a forked child; what the parent holds stays the parent's")
@@ -117,7 +118,7 @@ private struct Secret: SharedItem, Codable {
         let queue = try SharedQueue<Int>()
         let user = try User(
             queue, "put=0", "put=1", "get", "fork", "put=2", "taskDone", "getNowait")
-        #expect(user.end() == ["ok", "ok", "0", "ok", "ok", "task_done_too_often", "1"])
+        #expect(try user.end() == ["ok", "ok", "0", "ok", "ok", "task_done_too_often", "1"])
         // Both have ended with an item in their hands. The child died with it; nobody has waited since.
         queue.lookForDeaths()
         #expect(try (0..<3).map { _ in try queue.get(timeout: patience) } == [0, 1, 2])
@@ -223,7 +224,7 @@ private struct Secret: SharedItem, Codable {
         #expect(holder.says(1) == ["7"])
         let waiter = try User(queue, "get", "taskDone")
         holder.kill()
-        #expect(waiter.end() == ["7", "ok"])
+        #expect(try waiter.end() == ["7", "ok"])
         #expect(try queue.join(timeout: patience))
     }
 
@@ -237,7 +238,7 @@ private struct Secret: SharedItem, Codable {
         let joiner = try User(queue, "join=60")
         holder.kill()
         try queue.work(timeout: patience) { _ in }
-        #expect(joiner.end() == ["true"])
+        #expect(try joiner.end() == ["true"])
     }
 
     @Test("J3: taskDone by a process that holds nothing is refused, and changes nothing")
@@ -258,7 +259,7 @@ private struct Secret: SharedItem, Codable {
         try queue.put(1)
         let delivery = try other.getDelivery()
         other.close()
-        let again = try queue.getDelivery()
+        let again = try queue.getDelivery(timeout: patience)
         #expect(again.item == 1 && again.number == 2)
         #expect(throws: SpoolError.claimLost(job: 1, attempt: 1)) { try queue.taskDone(delivery) }
         try queue.taskDone(again)
@@ -389,12 +390,12 @@ private struct Secret: SharedItem, Codable {
         let done = ["ok", "1", "ok", "true"]
         let space = try User(
             queue, "limit-memory", "make=2000000000", verbs[0], verbs[1], verbs[2], verbs[3])
-        #expect(space.end() == ["ok", "system"] + done)
+        #expect(try space.end() == ["ok", "system"] + done)
         let file = try User(
             queue, "limit-file", "make=2000000", verbs[0], verbs[1], verbs[2], verbs[3])
-        #expect(file.end() == ["ok", "system"] + done)
+        #expect(try file.end() == ["ok", "system"] + done)
         let table = try User(
             queue, "limit-descriptors", "make=100000", verbs[0], verbs[1], verbs[2], verbs[3])
-        #expect(table.end() == ["ok", "system"] + done)
+        #expect(try table.end() == ["ok", "system"] + done)
     }
 }

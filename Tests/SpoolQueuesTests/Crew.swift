@@ -1,11 +1,12 @@
 // Crew.swift - threads of a test: started together, awaited with a deadline, their errors kept.
 
+import Patience
 import SpoolQueues
 import SpoolThreads
 import Testing
 
 /// The longest that anything in these tests may take.
-let patience = Duration.seconds(300)
+let patience = Patience.longest
 
 /// Looks until it holds.
 func eventually(_ holds: () throws -> Bool) throws -> Bool {

@@ -1,12 +1,13 @@
 // Crew.swift - threads of a test, and conditions that are awaited with a deadline.
 
 import Glibc
+import Patience
 import SpoolThreads
 import Synchronization
 import Testing
 
 /// The longest that anything in these tests may take.
-let patience = Duration.seconds(300)
+let patience = Patience.longest
 
 /// Looks until it holds.
 func eventually(_ holds: () -> Bool) -> Bool {
