@@ -88,7 +88,7 @@ import Testing
     }
 
     @Test(
-        "P, D1, D3: leaves no file or a sound one, with all that was acknowledged, on an ordered disk and on a strict one"
+        "P, D1, D3: leaves no file or a sound one, with all that was acknowledged, on two kinds of disks"
     )
     func losesNothing() throws {
         let (status, said) = try cut()

@@ -2,8 +2,8 @@
 //
 //     NewFileRig DIRECTORY ROUNDS SEED [directories|files]
 //
-// Makes files, each in another place, puts jobs into them, and writes down every call that changes a name or a byte or
-// syncs one. Then, for every prefix of these calls and on two kinds of disks (CutDisk), it rebuilds what a power cut may
+// Makes files, each in another place, puts jobs into them, and writes down every call that changes a name or a byte, or
+// syncs one. Then, for every prefix of these calls, on two kinds of disks (CutDisk), it rebuilds what a power cut may
 // leave there, ROUNDS times with other luck, and opens that. Where a put was acknowledged its job must be there; where
 // the file's making was, the file. In any case there is no file or a sound one, and the next put succeeds. Prints
 // counts; exit status 1 if something was lost. With "directories" no sync of a directory reaches the disk, with "files"

@@ -8,6 +8,7 @@ private import Glibc
 public import SpoolProcesses
 public import SpoolThreads
 
+/// The longest that a test waits for anything.
 public enum Patience {
     /// What takes longer does not come: a minute, or as many seconds as SPOOL_PATIENCE says.
     public static let longest = Duration.seconds(

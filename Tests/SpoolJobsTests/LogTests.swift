@@ -182,10 +182,9 @@ import Testing
                 try await waiter.join()
                 try await queue.join()
             }
-            // A thread that is about to end may be the last that knows the store.
-            let limit = Deadline(after: .seconds(20))
-            while try length() != 0, !limit.isPast { Pause.briefly(upTo: .milliseconds(1)) }
-            #expect(try length() == 0, "\(round)")
+            // A thread of the queue's that is about to end may hold it last.
+            let isEmpty = try Patience.eventually { try length() == 0 }
+            #expect(isEmpty, "\(round)")
         }
     }
 

@@ -10,7 +10,6 @@ import Testing
 
 @testable import SpoolProcesses
 
-/// The longest that anything here may take.
 private let patience = Patience.longest
 
 /// A program that uses a queue: Tests/SharedKillRig/Use.swift.
