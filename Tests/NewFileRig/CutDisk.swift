@@ -110,7 +110,11 @@ struct CutDisk {
     // MARK: - What is left of it
 
     /// How much of what was not synced the disk holds.
-    enum Luck: CaseIterable { case nothing, all, some }
+    enum Luck: CaseIterable {
+        case nothing, all, some
+        /// What was done last, and nothing of what came before.
+        case last
+    }
 
     /// What each name leads to after a cut.
     func names(_ luck: Luck, _ dice: inout Dice) -> [Name: Int32] {
@@ -122,6 +126,9 @@ struct CutDisk {
                 switch luck {
                 case .nothing: operation.isDurable
                 case .all: true
+                case .last where model == .strict:
+                    operation.isDurable || index == undecided.last
+                case .last: true
                 case .some where model == .ordered:
                     operation.isDurable || undecided.prefix(first).contains(index)
                 case .some: operation.isDurable || Bool.random(using: &dice)
@@ -136,8 +143,9 @@ struct CutDisk {
     func content(of file: Int32, _ luck: Luck, _ dice: inout Dice) -> [UInt8] {
         var content = contents[file] ?? []
         guard luck != .nothing else { return content }
-        for event in pending[file] ?? [] {
-            if luck == .all {
+        let events = pending[file] ?? []
+        for event in luck == .last ? events.suffix(1) : events {
+            if luck != .some {
                 CutDisk.apply(event, to: &content)
             } else if event.kind == FAULT_FILE_WRITE {
                 CutDisk.placeSectors(of: event, in: &content, &dice)

@@ -38,13 +38,15 @@ struct Cuts {
             } else {
                 disk.apply(event)
             }
+            // After the next write any sectors of this one may be missing all the same.
+            let next = events.dropFirst(number + 1).first?.kind
+            if event.kind == FAULT_FILE_WRITE, next == FAULT_FILE_WRITE { continue }
             for round in 0..<rounds {
-                // The extremes in turn, then any.
                 let lucks = CutDisk.Luck.allCases
-                let names =
-                    round < 2 ? lucks[(number + round) % 3] : lucks.randomElement(using: &dice)
-                let bytes = lucks.randomElement(using: &dice)
-                try image.write(disk, names: names ?? .some, bytes: bytes ?? .some, &dice)
+                let isNamed = round == 0 && event.kind == FAULT_FILE_NAME
+                let names = isNamed ? .last : lucks.randomElement(using: &dice) ?? .some
+                let bytes = lucks.randomElement(using: &dice) ?? .some
+                try image.write(disk, names: names, bytes: bytes, &dice)
                 findings.cuts += 1
                 look("\(what), after call \(number) of \(events.count)", &findings)
             }

@@ -22,7 +22,8 @@ struct NewFileRig {
             let neglect = CutDisk.Neglect(rawValue: words.dropFirst(4).first ?? "")
         else { return print("usage: NewFileRig DIRECTORY ROUNDS SEED [directories|files]") }
         var findings = Findings()
-        for making in Making.allCases {
+        // What is neglected is to be noticed, not to be counted.
+        for making in neglect == .none ? Making.allCases : [.byPut] {
             let events = try making.record(in: words[1] + "/made")
             for model in CutDisk.Model.allCases {
                 var cuts = Cuts(

@@ -25,7 +25,7 @@ import Testing
         process.standardOutput = pipe
         try process.run()
         let said = try process.end(
-            reading: pipe, atMost: max(Patience.longest, .seconds(Self.seeds)))
+            reading: pipe, atMost: max(Patience.longest, .seconds(3 * Self.seeds)))
         return (process.terminationStatus, said)
     }
 
