@@ -174,6 +174,24 @@ import Testing
         #expect(try store.check() == [])
     }
 
+    @Test("an owner that has ended is not taken for one that lives, though its process does")
+    func ended() throws {
+        let store = try scratch.store()
+        let owner = try store.owner()
+        let lives = try Lives(store.files.live)
+        #expect(lives.isAlive(owner))
+        try store.retire(owner: owner, now: noon)
+        #expect(!lives.isAlive(owner))
+    }
+
+    @Test("R6: a job that was called back has as many deaths behind it as before")
+    func recalledAfterDeaths() {
+        let history = History(attempt: 3, failures: 1, deaths: 2)
+        let move = Move.settle(
+            .recalled, history, Policy(retries: 4), cancelling: false, now: noon, random: 0)
+        #expect(move == .ready(History(attempt: 2, failures: 1, deaths: 2)))
+    }
+
     @Test("R6: makes a job dead that three consumers died with, one after the other")
     func poison() throws {
         let store = try scratch.store()

@@ -45,6 +45,29 @@ import Testing
             try store.take(1, store.owner())[0].work == NewJob.command("sh", "-c", "echo hi").work)
     }
 
+    @Test("R8: a job that is given back, or whose time has come, rings for who waits for work")
+    func readyAgain() throws {
+        let store = try scratch.store()
+        let owner = try store.owner()
+        var late = NewJob.command("late")
+        late.due = noon + .seconds(60)
+        try store.put([.command("a"), late], now: noon)
+        let claim = try store.take(1, owner)[0].claim
+        var rung: [Store.Bell] = []
+        store.surroundings.ring = { rung.append($0) }
+        _ = try store.settle(claim, .released)
+        #expect(rung.contains(.arrived))
+        rung = []
+        _ = try store.exchange(
+            owner: owner, settle: [], take: 0, from: Selection(), now: noon + .seconds(61)
+        ) { 0 }
+        #expect(rung.contains(.arrived))
+        rung = []
+        _ = try store.take(1, owner)
+        try store.retire(owner: owner, now: noon)
+        #expect(rung.contains(.arrived) && rung.contains(.settled))
+    }
+
     @Test("J2: the end of the last job ends a join")
     func join() throws {
         let store = try scratch.store()

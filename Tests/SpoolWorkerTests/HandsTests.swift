@@ -95,6 +95,20 @@ import Testing
         #expect(rehearsal.state.held == 1)
     }
 
+    @Test("that waits in a consumer is not stopped by a wish that an earlier attempt had")
+    func otherAttempt() {
+        func order(_ attempt: Int) -> StopOrder {
+            StopOrder(job: 7, attempt: attempt, signal: SIGTERM, grace: .zero, verdict: .cancelled)
+        }
+        var waiting = WaitingJobs<Claim> { $0 }
+        let claim = Claim(job: 7, attempt: 2, owner: 1)
+        waiting.append(claim)
+        #expect(waiting.stop(order(1)) == nil)
+        let stopped = waiting.stop(order(2))
+        #expect(stopped?.0 == claim && stopped?.1 == .cancelled)
+        #expect(waiting.next() == nil)
+    }
+
     @Test("R12: is kept when its consumer only lost its fork server")
     func serverDied() {
         var rehearsal = Rehearsal(consumers: 1)

@@ -110,6 +110,48 @@ import Testing
         #expect(verdict(&rehearsal) == .cancelled)
     }
 
+    /// Gives the consumer its job once more.
+    func again(_ rehearsal: inout Rehearsal, limit: Duration?) {
+        var look = SupervisorState.Look(settled: 0)
+        look.claims = [Claim(job: 7, attempt: 2, owner: 1)]
+        look.isDry = true
+        if let limit { look.limits = [7: limit] }
+        _ = rehearsal.state.handle(.exchanged(look), now: rehearsal.now)
+    }
+
+    @Test("that has taken the place of one that was killed so is killed as well, and not sooner")
+    func successor() {
+        var rehearsal = rehearsal(limit: .seconds(3))
+        let late = .seconds(3) + rehearsal.state.settings.killAfter + SupervisorState.patience
+        for _ in 0..<2 {
+            rehearsal.pass(late - .milliseconds(1))
+            #expect(!rehearsal.turn().contains(.kill(slot: 0)))
+            rehearsal.pass(.milliseconds(1))
+            #expect(rehearsal.turn().contains(.kill(slot: 0)))
+            #expect(verdict(&rehearsal) == .timedOut)
+            #expect(rehearsal.turn().contains(.fork(slot: 0)))
+            _ = rehearsal.state.handle(.born(slot: 0), now: rehearsal.now)
+            again(&rehearsal, limit: .seconds(3))
+        }
+        #expect(verdict(&rehearsal) == .consumerDied)
+    }
+
+    @Test("is not killed for a wish that its job had before somebody retried it")
+    func oldWish() {
+        var rehearsal = rehearsal(limit: nil)
+        var look = SupervisorState.Look(settled: 0)
+        look.cancellations = [
+            StopOrder(
+                job: 7, attempt: 1, signal: SIGTERM, grace: .seconds(1), verdict: .cancelled)
+        ]
+        _ = rehearsal.state.handle(.exchanged(look), now: rehearsal.now)
+        rehearsal.report([claim], .cancelled, 0)
+        _ = rehearsal.turn()
+        again(&rehearsal, limit: nil)
+        rehearsal.pass(.seconds(1_000))
+        #expect(!rehearsal.turn().contains(.kill(slot: 0)))
+    }
+
     @Test("that reported in time is left alone")
     func inTime() {
         var rehearsal = rehearsal(limit: .seconds(3))

@@ -53,6 +53,36 @@ import Testing
             #expect(rehearsal.state.consumers[0].held == [held[0]])
             rehearsal.pass(SupervisorState.recallAfter)
         }
+        // It has answered: nothing is to be taken from it.
+        rehearsal.pass(SupervisorState.patience)
+        #expect(!rehearsal.turn().contains(.bar(slot: 0)))
+    }
+
+    @Test("counts against its limit none that a consumer which died had not begun")
+    func limitAndDeath() {
+        var settings = SupervisorState.Settings(consumers: 1)
+        settings.maxJobs = 20
+        var rehearsal = Rehearsal(settings)
+        _ = rehearsal.turn()
+        rehearsal.finish(0, after: .milliseconds(1))
+        _ = rehearsal.turn()
+        let held = rehearsal.state.consumers[0].held
+        #expect(held.count > 1)
+        let noon = UnixTime(microseconds: 1_800_000_000_000_000)
+        _ = rehearsal.state.handle(
+            .died(slot: 0, running: held[0].job, cause: "killed", at: noon), now: rehearsal.now)
+        _ = rehearsal.turn()
+        _ = rehearsal.state.handle(.born(slot: 0), now: rehearsal.now)
+
+        var begun = 2
+        var actions = rehearsal.turn()
+        for _ in 0..<50 where !actions.contains(.finish) {
+            begun += 1
+            rehearsal.finish(0, after: .milliseconds(1))
+            actions += rehearsal.turn()
+        }
+        #expect(actions.contains(.finish))
+        #expect(begun == 20)
     }
 
     @Test("takes many at once with a limit too, and counts none that it gave back before it began")

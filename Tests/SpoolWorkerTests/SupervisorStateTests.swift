@@ -75,6 +75,21 @@ import Testing
         #expect(rehearsal.turn().contains(.fork(slot: 0)))
     }
 
+    @Test("R1: a consumer that dies now and then, between jobs that are done, is replaced at once")
+    func nowAndThen() {
+        var rehearsal = Rehearsal(consumers: 1)
+        for _ in 0..<8 {
+            _ = rehearsal.turn()
+            rehearsal.finish(0, after: .seconds(1))
+            _ = rehearsal.turn()
+            let job = rehearsal.state.consumers[0].held[0].job
+            _ = rehearsal.state.handle(
+                .died(slot: 0, running: job, cause: "killed", at: noon), now: rehearsal.now)
+            #expect(rehearsal.turn().contains(.fork(slot: 0)))
+            _ = rehearsal.state.handle(.born(slot: 0), now: rehearsal.now)
+        }
+    }
+
     @Test("a verdict on a claim that its consumer does not hold is not passed on")
     func stranger() {
         var rehearsal = Rehearsal(consumers: 1)
