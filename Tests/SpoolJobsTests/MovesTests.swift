@@ -129,6 +129,28 @@ import Testing
         #expect(try store.check() == [])
     }
 
+    @Test("rm removes what a job printed, in its last attempt and in those before")
+    func removeLogs() throws {
+        let store = try scratch.store()
+        var job = NewJob.command("a")
+        job.retries = 1
+        job.backoff = Backoff(min: .zero, max: .zero)
+        try store.put([job], now: noon)
+        let owner = try store.owner()
+        store.files.makeLogs()
+        for (attempt, verdict) in [(1, Verdict.failed), (2, .done)] {
+            for path in [
+                store.files.log(1, attempt: attempt), store.files.logIndex(1, attempt: attempt),
+            ] {
+                _ = try File.side(path)
+            }
+            _ = try store.settle(try store.take(1, owner)[0].claim, verdict)
+        }
+        #expect(Path.names(in: store.files.logs).count == 4)
+        try store.remove([1])
+        #expect(Path.names(in: store.files.logs) == [])
+    }
+
     @Test("an id that is named twice counts once")
     func twice() throws {
         let store = try oneOfEach()

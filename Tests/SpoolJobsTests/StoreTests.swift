@@ -262,6 +262,47 @@ import Testing
                 == "1\n5")
     }
 
+    @Test("knows no environment any more whose put was undone")
+    func undoneEnvironment() throws {
+        let store = try scratch.store()
+        var job = NewJob.command("true")
+        job.place = Place(directory: Array("/d".utf8), environment: Array("HOME=/root\0".utf8))
+        #expect(throws: SpoolError.badInput("not this one.")) {
+            try store.write("putting jobs") { () throws(SpoolError) in
+                try store.put([job], now: noon)
+                throw SpoolError.badInput("not this one.")
+            }
+        }
+        try store.put([job], now: noon)
+        let place = try #require(try store.take(1, store.owner())[0].place)
+        #expect(try store.place(place) == job.place)
+    }
+
+    @Test("a claim stops where the bodies of its jobs pass what it may carry, and the next goes on")
+    func largeClaims() throws {
+        let store = try scratch.store()
+        let body = Body.bytes([UInt8](repeating: 7, count: Store.claimBytes / 4))
+        for _ in 0..<6 { try store.put([NewJob(.kind(Job.noop), body: body)], now: noon) }
+        let owner = try store.owner()
+        #expect(try store.take(6, owner).map(\.claim.job) == [1, 2, 3, 4])
+        #expect(try store.take(6, owner).map(\.claim.job) == [5, 6])
+    }
+
+    @Test("counts what waits in a paused queue, what is to be tried again among it")
+    func paused() throws {
+        let store = try scratch.store()
+        var job = NewJob.command("a")
+        job.retries = 1
+        try store.put([job, .command("b")], now: noon)
+        let owner = try store.owner()
+        _ = try store.settle(try store.take(1, owner)[0].claim, .failed)
+        try store.pause(queue: "default", now: noon)
+        let seen = try store.exchange(
+            owner: owner, settle: [], take: 1, from: Selection(), now: noon
+        ) { 0 }
+        #expect(seen.claimed.isEmpty && seen.takeable == 0 && seen.paused == ["default": 2])
+    }
+
     @Test("answers for what is not there with the nearest that is")
     func unknown() throws {
         let store = try scratch.store()

@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test("counts against its limit none that a consumer which died had not begun")
-    func limitAndDeath() {
+    func limitAndDeath() throws {
         var settings = SupervisorState.Settings(consumers: 1)
         settings.maxJobs = 20
         var rehearsal = Rehearsal(settings)
@@ -78,6 +78,7 @@ import Testing
         var actions = rehearsal.turn()
         for _ in 0..<50 where !actions.contains(.finish) {
             begun += 1
+            try #require(!rehearsal.state.consumers[0].held.isEmpty)
             rehearsal.finish(0, after: .milliseconds(1))
             actions += rehearsal.turn()
         }
