@@ -205,12 +205,16 @@ final class PoolCrew: @unchecked Sendable {  // its state is touched with the lo
     private func serve() throws(SpoolError) -> EpollSelector {
         if let selector { return selector }
         let fresh = try EpollSelector()
-        let crew = [
-            Thread(name: "pool answers", daemon: true) { self.reader.run(for: self) },
-            Thread(name: "pool watch", daemon: true) { self.watch(fresh) },
-        ]
-        for thread in crew { try thread.start() }
-        (selector, threads) = (fresh, crew)
+        let watching = Thread(name: "pool watch", daemon: true) { self.watch(fresh) }
+        let answers = Thread(name: "pool answers", daemon: true) { self.reader.run(for: self) }
+        try watching.start()
+        do throws(SpoolError) {
+            try answers.start()
+        } catch {
+            fresh.close()  // the other one ends
+            throw error
+        }
+        (selector, threads) = (fresh, [answers, watching])
         return fresh
     }
 

@@ -81,7 +81,13 @@ public import Synchronization
             guard !isShutDown else { throw broken ?? .shutDown }
             guard count == 0 || (count < maxWorkers && queue.unfinished > count) else { return }
             try OpenPools.shared.add(self)
-            try Thread(ofPool: "\(prefix)_\(hasBegun)") { self.work() }.start()
+            do throws(SpoolError) {
+                try Thread(ofPool: "\(prefix)_\(hasBegun)") { self.work() }.start()
+            } catch {
+                // Without any thread nothing is waited for at the end, and nobody would take it out.
+                if count == 0 { OpenPools.shared.remove(self) }
+                throw error
+            }
             hasBegun += 1
             threads.store(count + 1, ordering: .relaxed)
         }

@@ -79,13 +79,29 @@ private func awaitSleep(of thread: Thread) throws {
 
 /// Runs `body` in a process that has no descriptors left, but for a few.
 func withoutDescriptors(but free: Int = 0, _ body: () throws -> Void) throws {
-    var limit = rlimit()
-    getrlimit(__rlimit_resource_t(7), &limit)
-    limit.rlim_cur = 64
-    setrlimit(__rlimit_resource_t(7), &limit)
+    limit(7, to: 64)  // RLIMIT_NOFILE
     var taken: [Int32] = []
     while case let number = dup(0), number >= 0 { taken.append(number) }
     for _ in 0..<free { if let number = taken.popLast() { close(number) } }
     defer { for number in taken { close(number) } }
     try body()
+}
+
+/// Runs `body` in a process that can map only so many bytes more.
+func withLittleMemory(_ bytes: rlim_t, _ body: () throws -> Void) throws {
+    guard let file = fopen("/proc/self/statm", "r") else { throw Untrue(description: "no /proc") }
+    defer { fclose(file) }
+    var text = [CChar](repeating: 0, count: 256)
+    fgets(&text, 256, file)
+    let pages = text.prefix { $0 != 32 }.reduce(0) { 10 * $0 + rlim_t($1) - 48 }
+    limit(9, to: pages * rlim_t(getpagesize()) + bytes)  // RLIMIT_AS
+    defer { limit(9, to: .max) }
+    try body()
+}
+
+private func limit(_ resource: UInt32, to value: rlim_t) {
+    var limit = rlimit()
+    getrlimit(__rlimit_resource_t(resource), &limit)
+    limit.rlim_cur = min(value, limit.rlim_max)
+    setrlimit(__rlimit_resource_t(resource), &limit)
 }

@@ -83,6 +83,32 @@ let poolEdges: [String: Case] = [
             pool.shutdown()
         }
     },
+    "threads": { method in
+        // There is memory for one thread more, and a pool of processes has two: the one that was started ends again.
+        let before = Thread.countInKernel
+        let pool = try ProcessPool(maxWorkers: 1, method: method)
+        try withLittleMemory(12 << 20) {
+            _ = try expectError { _ = try pool.submit(square, 1) }
+        }
+        let limit = Deadline(after: patience)
+        while Thread.countInKernel > before, !limit.isPast { Pause.briefly(upTo: .milliseconds(1)) }
+        try check(Thread.countInKernel == before, "\(Thread.countInKernel - before) were left")
+        try check(pool.submit(square, 3).result(timeout: patience) == 9, "it works")
+        pool.shutdown()
+    },
+    "noThread": { _ in
+        // A pool of threads that never had one is gone with its handle.
+        final class Token: Sendable {}
+        weak var seen: Token?
+        func tryIt() throws {
+            let token = Token()
+            seen = token
+            let pool = ThreadPool(initializer: { _ = token })
+            try withLittleMemory(1 << 20) { _ = try expectError { _ = try pool.submit {} } }
+        }
+        try tryIt()
+        try check(seen == nil, "something holds it")
+    },
     "stopped": { method in
         // The processes are stopped at random instants, in the midst of taking and answering too: the pool ends.
         for round in 0..<40 {

@@ -45,6 +45,12 @@ import Testing
     @Test("R12: forgets no task when a process cannot be made, and works when there is room again")
     func hiring() throws { try run("hiring") }
 
+    @Test("leaves no thread behind when its second one cannot be started")
+    func threads() throws { try run("threads") }
+
+    @Test("or of threads is not kept when not one thread can be started")
+    func noThread() throws { try run("noThread") }
+
     @Test("R12: is killed although its processes were stopped, whatever they held")
     func stopped() throws { try run("stopped") }
 }
