@@ -262,8 +262,12 @@ public struct RunningCommand: Sendable {
     /// Readable when the program has ended, until `reap`.
     public let pidDescriptor: Int32
 
-    /// Sends a signal to its process group; one that has gone is no error.
-    public func signal(_ number: Int32) { kill(-pid, number) }
+    /// Sends a signal to its process group, and to itself if it has left that; one that has gone is no error.
+    public func signal(_ number: Int32) {
+        kill(-pid, number)
+        let group = getpgid(pid)
+        if group > 0, group != pid { spool_signal_process(pidDescriptor, number) }
+    }
 
     /// Waits for the end, frees the process id and closes the descriptor. Once.
     public func reap() -> ProcessEnd {

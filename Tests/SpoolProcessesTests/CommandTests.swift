@@ -160,6 +160,27 @@ import Testing
         #expect(failure(["share"], directory: "/usr")?.exit == 127)
     }
 
+    @Test("gets its signals also when it has joined another process group")
+    func leftGroup() throws {
+        let pipe = try Descriptor.pipe().release()
+        let null = try Descriptor.null()
+        let command = Command(
+            [
+                "python3", "-c",
+                "import os, time; os.setpgid(0, os.getpgid(os.getppid())); print(flush=True); time.sleep(300)",
+            ].map { Array($0.utf8) }, environment: [Array("PATH=/usr/bin:/bin".utf8)])
+        let running = try command.start(
+            .init(input: null.number, output: pipe.second, error: null.number))
+        close(pipe.second)
+        var byte: UInt8 = 0
+        #expect(read(pipe.first, &byte, 1) == 1)
+        running.signal(SIGTERM)
+        // The end of the pipe is its end.
+        #expect(read(pipe.first, &byte, 1) == 0)
+        close(pipe.first)
+        #expect(running.reap().signal == SIGTERM)
+    }
+
     @Test("is killed with the whole of its process group, and only that")
     func killGroup() throws {
         let pipe = try Descriptor.pipe().release()
