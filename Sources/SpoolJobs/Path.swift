@@ -37,6 +37,16 @@ package enum Path {
         return Identity(device: UInt64(status.st_dev), number: UInt64(status.st_ino))
     }
 
+    /// Which file is open.
+    static func identity(_ descriptor: Int32) -> Identity? {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { return nil }
+        return Identity(device: UInt64(status.st_dev), number: UInt64(status.st_ino))
+    }
+
+    /// Whether an errno says that nothing stands at a path, not only that it cannot be seen.
+    static func isMissing(_ number: Int32) -> Bool { number == ENOENT || number == ENOTDIR }
+
     /// Whether it is a symbolic link, wherever that leads.
     static func isLink(_ path: String) -> Bool {
         var status = stat()

@@ -18,8 +18,8 @@ public final class Store {
     /// there was none.
     private(set) var setAside: String?
     let connection: Connection
-    let gate: Gate?
-    private(set) var openedMemory: (ledger: SyncLedger, board: Board)?
+    var gate: Gate?
+    var openedMemory: (ledger: SyncLedger, board: Board)?
     private let process = getpid()
     var isOurs: Bool { process == getpid() }
     /// Not if it is to end as a process that is killed, nor where something is wrong with the file.
@@ -38,7 +38,7 @@ public final class Store {
         package var endLeftovers: ([Claim], String) -> Void = Leftovers.end
     }
     package var surroundings = Surroundings()
-    private var bells: [Bell: File] = [:]
+    var bells: [Bell: File] = [:]
     private var wanted: Set<Bell> = []
     var isWriting = false
     private var isLooking = false
@@ -250,14 +250,13 @@ public final class Store {
         _ body: () throws(SpoolError) -> Value
     ) throws(SpoolError) -> (Value, Unsynced?) {
         checkProcess()
-        guard let gate else { throw .readOnly(path: files.database) }
-        let (ledger, board) = try shared()
+        let gate = try isInside ? writersGate : enterGate()
         isWriting = true
         defer {
             isWriting = false
             ringAll()
         }
-        if !isInside { try gate.enter() }
+        let (ledger, board) = try shared()
         board.enter(toPut: syncing == .afterwards)
         var carried: Board.Calls?
         defer {

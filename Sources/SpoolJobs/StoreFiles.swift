@@ -50,6 +50,8 @@ public struct StoreFiles: Hashable, Sendable {
     /// The directory of what commands printed.
     public var logs: String { directory + "/logs" }
     var newDatabase: String { directory + "/new.db" }
+    /// SQLite's write-ahead log.
+    var writeAheadLog: String { database + "-wal" }
 
     /// What an attempt printed: both streams in the order in which they came.
     public func log(_ job: Int64, attempt: Int) -> String { "\(logs)/\(job).\(attempt).log" }
@@ -73,6 +75,9 @@ final class File {
     let descriptor: Int32
 
     private let isKept: Bool
+
+    /// Takes over a descriptor that ``spool_open_kept`` gave.
+    private init(kept descriptor: Int32) { (self.descriptor, isKept) = (descriptor, true) }
 
     private init(_ path: String, isKept: Bool) throws(SpoolError) {
         let flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW
@@ -103,6 +108,14 @@ final class File {
     /// As ``side(_:)``, of a file whose locks forked children must not hold on to: they get another descriptor.
     static func lockable(_ path: String) throws(SpoolError) -> File {
         try File(path, isKept: true)
+    }
+
+    /// As ``lockable(_:)``, of a file of SQLite's, which is not made here. Nil: there is none.
+    static func lockable(ofSQLite path: String) throws(SpoolError) -> File? {
+        let descriptor = spool_open_kept(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0)
+        if descriptor >= 0 { return File(kept: descriptor) }
+        guard Path.isMissing(errno) else { throw File.failure(path, "opening it") }
+        return nil
     }
 
     /// Opens a side file, made if it is missing: mode 0600 whatever the umask, never through a symbolic link, and not
@@ -147,14 +160,22 @@ final class File {
 final class Gate {
     private let file: File
 
-    private let database: String
+    private let files: StoreFiles
+    private let identity: Path.Identity?
 
     init(_ files: StoreFiles) throws(SpoolError) {
-        database = files.database
+        self.files = files
         file = try File.lockable(files.gate)
+        identity = Path.identity(file.descriptor)
     }
 
-    func enter() throws(SpoolError) { try file.lock(database) }
+    /// Whether it still has its name. If not, somebody has removed its directory, and others stand at another gate.
+    var isInPlace: Bool {
+        guard let now = Path.identity(files.gate) else { return !Path.isMissing(errno) }
+        return now == identity
+    }
+
+    func enter() throws(SpoolError) { try file.lock(files.database) }
 
     /// False: somebody else is in it.
     func tryEnter() -> Bool { flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 }
@@ -189,28 +210,55 @@ final class Gate {
 
 /// Which owners live: each holds the byte of its number in one file.
 ///
-/// A lock belongs to the open file description: it ends with the last copy of `held`, in whichever process that is.
-/// Forked children get none; the fork server is given one.
+/// A lock belongs to the open file description: it ends with the last copy of it, in whichever process that is.
+/// Forked children get none; the fork server is given them.
+///
+/// Who removes the directory takes the file away, and in the one that is made next nobody has a lock. So each owner
+/// holds a byte of the database's log, too, which is there as long as its connection is: SQLite has no locks on it.
 final class Lives {
-    let held: File
+    private let held: File
     private let probe: File
+    private let logPath: String
+    private var log: File?
 
-    init(_ path: String) throws(SpoolError) {
-        held = try File.lockable(path)
+    /// Where the owners' bytes begin in the log, far behind its end.
+    private static let inLog: Int64 = 1 << 62
+
+    init(_ files: StoreFiles) throws(SpoolError) {
+        held = try File.lockable(files.live)
         // A second open file description: locks of the first would not conflict with its own probe.
-        probe = try File.side(path)
+        probe = try File.side(files.live)
+        logPath = files.writeAheadLog
     }
 
+    /// What keeps the owners alive that began here.
+    var descriptors: [Int32] { [held.descriptor] + (log.map { [$0.descriptor] } ?? []) }
+
+    /// The connection has its log open.
     /// - Returns: False when another one has the lock.
     func begin(_ owner: Int64) throws(SpoolError) -> Bool {
-        if spool_lock_byte(held.descriptor, owner, Int32(F_WRLCK)) == 0 { return true }
+        // A database in memory has none.
+        if log == nil { log = try File.lockable(ofSQLite: logPath) }
+        guard try Self.lock(held, owner) else { return false }
+        guard let log else { return true }
+        if try Self.lock(log, Self.inLog + owner) { return true }
+        end(owner)
+        return false
+    }
+
+    private static func lock(_ file: File, _ byte: Int64) throws(SpoolError) -> Bool {
+        if spool_lock_byte(file.descriptor, byte, Int32(F_WRLCK)) == 0 { return true }
         guard errno == EAGAIN || errno == EACCES else {
             throw .system(call: "fcntl(F_OFD_SETLK)", errno: errno)
         }
         return false
     }
 
-    func end(_ owner: Int64) { _ = spool_lock_byte(held.descriptor, owner, Int32(F_UNLCK)) }
+    func end(_ owner: Int64) {
+        _ = spool_lock_byte(held.descriptor, owner, Int32(F_UNLCK))
+        guard let log else { return }
+        _ = spool_lock_byte(log.descriptor, Self.inLog + owner, Int32(F_UNLCK))
+    }
 
     /// Whether any owner lives. Cheaper than opening all of it: no owner is looked up.
     /// - Parameter file: A descriptor of the caller's that holds no lock.
@@ -219,7 +267,18 @@ final class Lives {
     }
 
     /// In doubt it lives: a job is late rather than run twice.
-    func isAlive(_ owner: Int64) -> Bool { spool_byte_is_locked(probe.descriptor, owner) != 0 }
+    func isAlive(_ owner: Int64) -> Bool {
+        spool_byte_is_locked(probe.descriptor, owner) != 0
+            || Lives.hold(logPath, owner)
+    }
+
+    /// Whether an owner holds its byte of a log.
+    static func hold(_ log: String, _ owner: Int64) -> Bool {
+        let file = open(log, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { return !Path.isMissing(errno) }
+        defer { close(file) }
+        return spool_byte_is_locked(file, inLog + owner) != 0
+    }
 }
 
 extension Store {
@@ -244,7 +303,7 @@ extension Store {
     public var isInPlace: Bool {
         guard let now = Path.identity(files.database) else {
             // Who may not look there any more, after chroot(2) perhaps, can go on.
-            return identity == nil || (errno != ENOENT && errno != ENOTDIR)
+            return identity == nil || !Path.isMissing(errno)
         }
         return now == identity
     }

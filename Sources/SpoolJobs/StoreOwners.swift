@@ -1,7 +1,7 @@
 // StoreOwners.swift - who claims jobs, and giving back what the dead ones held.
 //
-// An owner holds the lock on its own byte of the file live. The kernel drops it when the process dies, however it
-// dies, so a dead owner's jobs are ready for whoever looks next: there is no lease to sit out.
+// An owner holds the lock on its own byte of the file live, and of the database's log. The kernel drops them when the
+// process dies, however it dies, so a dead owner's jobs are ready for whoever looks next: there is no lease to sit out.
 
 private import Glibc
 public import SpoolThreads
@@ -43,13 +43,13 @@ extension Store {
         return try select.step()
     }
 
-    /// The descriptor that keeps this store's owners alive, once one was registered. A process that holds a copy keeps
-    /// them alive too: give it to whoever must have ended before their jobs may run elsewhere.
-    public var lifeline: Int32? { lives?.held.descriptor }
+    /// The descriptors that keep this store's owners alive, once one was registered. A process that holds copies keeps
+    /// them alive too: give them to whoever must have ended before their jobs may run elsewhere.
+    public var lifelines: [Int32] { lives?.descriptors ?? [] }
 
     private func openLives() throws(SpoolError) -> Lives {
         if let lives { return lives }
-        let opened = try Lives(files.live)
+        let opened = try Lives(files)
         lives = opened
         return opened
     }
@@ -164,7 +164,9 @@ extension Store {
 
     /// The processes that claim from this store and live.
     public func workers() throws(SpoolError) -> [WorkerRow] {
-        let lives = try openLives()
+        // Who only looks makes no file.
+        let hasFile = gate != nil || Path.entry(files.live) != .missing
+        let lives = hasFile ? try openLives() : nil
         let select = try statement(
             """
             SELECT o.id, o.name, o.pid, o.consumers, o.queues, o.started,
@@ -179,6 +181,7 @@ extension Store {
                     consumers: select.number(3), queues: select.text(4),
                     started: UnixTime(microseconds: select.int(5)), running: select.number(6)))
         }
-        return rows.filter { lives.isAlive($0.owner) }
+        let log = files.writeAheadLog
+        return rows.filter { lives?.isAlive($0.owner) ?? Lives.hold(log, $0.owner) }
     }
 }

@@ -41,9 +41,14 @@ extension Store {
             case .unknown: throw unknownPut("the process that put them could not tell")
             case .waiting:
                 if gate.tryEnter() {
-                    if try leads() { return .here(isInside: true) }
-                    gate.leave()
-                    continue
+                    guard try leads() else {
+                        gate.leave()
+                        continue
+                    }
+                    // If others stand at another gate by now the commit has to go there.
+                    let isInside = gate.isInPlace
+                    if !isInside { gate.leave() }
+                    return .here(isInside: isInside)
                 }
                 if limit.isPast {
                     try giveUp(board, wasTaken: isTaken)
@@ -86,8 +91,9 @@ extension Store {
     func finishBatch() throws(SpoolError) {
         let (ledger, board) = try shared()
         guard board.isUnfinished else { return }
-        // Of a file that was replaced the number of the last one says nothing.
+        // Of a file that was replaced the number of the last one says nothing, nor if others count elsewhere.
         try checkInPlace()
+        guard gate?.isInPlace ?? true else { return board.endUnfinished(.unknown).call() }
         guard let begun = board.begun, try lastBatch() >= begun else {
             board.endUnfinished(.waiting).call()
             return

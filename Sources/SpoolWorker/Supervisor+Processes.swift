@@ -51,8 +51,7 @@ extension Supervisor {
 
     /// Our claims stay ours until the last consumer has ended, even if we die before it.
     private func shareLifeline() throws(SpoolError) {
-        guard let server, let lifeline = store.lifeline else { return }
-        try server.hold(lifeline)
+        for lifeline in store.lifelines { try server?.hold(lifeline) }
     }
 
     func fork(_ slot: Int) throws(SpoolError) {

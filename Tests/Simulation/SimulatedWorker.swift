@@ -49,7 +49,7 @@ final class SimulatedWorker {
         let store = try world.openStore()
         owner = try store.register(
             name: "worker \(number)", consumers: consumers, queues: "", now: world.wall)
-        guard let held = store.lifeline else { throw Violation("an owner has no lock") }
+        guard let held = store.lifelines.first else { throw Violation("an owner has no lock") }
         lifeline = world.breaks.broken == .noLifeline ? -1 : fcntl(held, F_DUPFD_CLOEXEC, 0)
         self.store = store
         links = Array(repeating: nil, count: consumers)

@@ -60,6 +60,14 @@ import Testing
         #expect(bench.shell("spool list -a --file new/er/jobs.db --ids").text == "2\n1\n")
     }
 
+    @Test("but for its directory, which is missing, has no workers, and that is no error")
+    func workers() {
+        bench.spool("put", "--", "true")
+        let result = bench.shell("rm -r jobs.db-spool; spool workers; ls -d jobs.db-spool")
+        #expect(result.text == "No worker is alive. Start one with:  spool work\n")
+        #expect(result.errors.hasPrefix("ls: "), "\(result.errors)")
+    }
+
     @Test(
         "a link to a file that is not there is said to be one", arguments: ["list", "put -- true"])
     func dangling(_ words: String) {

@@ -208,6 +208,22 @@ import Testing
         #expect(worker.terminationStatus == 65)
     }
 
+    @Test("X1: a job runs once though the directory beside the file is removed under its worker")
+    func removedDirectory() throws {
+        bench.spool("put", "--", "bash", "-c", "echo run >> runs; \(Bench.waiting("test -e go"))")
+        let worker = try bench.start("-j", "2")
+        #expect(bench.eventually { bench.shell("cat runs 2>/dev/null").text == "run\n" })
+        #expect(bench.shell("rm -r jobs.db-spool; spool workers").text.contains("1/2"))
+        #expect(bench.spool("list").text.contains("running"))
+        bench.spool("put", "--", "echo", "kept")
+        #expect(bench.eventually { bench.rows("SELECT state FROM jobs WHERE id = 2") == "done" })
+        #expect(bench.spool("log", "2").text == "kept\n")
+        _ = bench.shell("touch go")
+        #expect(bench.eventually { bench.rows("SELECT state FROM jobs WHERE id = 1") == "done" })
+        #expect(try bench.end(worker).status == 0)
+        #expect(bench.rows("SELECT count(*) FROM attempts") == "2")
+    }
+
     @Test("two workers on one file run each job once")
     func two() throws {
         _ = bench.shell("seq 200 | spool put --each -- sh -c 'echo {} >> ran'")
