@@ -85,7 +85,7 @@ struct Work: SpoolSubcommand {
 
     func options(_ settings: Settings) throws(SpoolError) -> WorkerOptions {
         let count = try consumers.map { text throws(SpoolError) in
-            try Numbers.count(text, option: "-j", in: 1...1024)
+            try Numbers.count(text, option: "-j", in: 1...Worker.mostConsumers)
         }
         var options = WorkerOptions(
             file: try settings.file(), consumers: count ?? Worker.usableCores)

@@ -19,6 +19,9 @@ public struct ForkServer: Sendable {
     private static let title = "spool: fork server"
     /// The call of a `system` error when the server is gone.
     public static let sending = "send to the fork server"
+    /// The error when the server takes no request.
+    public static let silence = SpoolError.system(call: sending, errno: ETIMEDOUT)
+    private static let patience = Duration.seconds(2)
 
     /// A fork that failed.
     public struct Refusal: Hashable, Sendable {
@@ -67,25 +70,35 @@ public struct ForkServer: Sendable {
             throw .noWorker("cannot start the fork server: \(error.reason)")
         }
         var nothing: UInt8 = 0
+        let server = ForkServer(
+            pid: running.pid, socket: ours, pidDescriptor: running.pidDescriptor)
         let status = spool_send_packet(ours, &nothing, 1, slots)
-        guard status == 0 else { throw .system(call: Self.sending, errno: -status) }
-        return ForkServer(pid: running.pid, socket: ours, pidDescriptor: running.pidDescriptor)
+        guard status == 0 else {
+            server.end()
+            throw .system(call: Self.sending, errno: -status)
+        }
+        return server
     }
 
     /// Asks for a consumer that talks through `socket`, which the caller then closes.
-    /// - Throws: `.system` when the server is gone.
+    /// - Throws: `.system` when the server is gone; ``silence``.
     public func fork(slot: Int, socket consumer: Int32) throws(SpoolError) {
         try send(Int32(slot), consumer)
     }
 
     /// Lets the server, and the consumers that it forks from now on, hold a copy of a descriptor: a lock that must stay
     /// until they have ended.
-    /// - Throws: `.system` when the server is gone.
+    /// - Throws: `.system` when the server is gone; ``silence``.
     public func hold(_ descriptor: Int32) throws(SpoolError) {
         try send(Self.lifeline, descriptor)
     }
 
     private func send(_ slot: Int32, _ descriptor: Int32) throws(SpoolError) {
+        // Some hundred requests fill the socket of one that was stopped, and who waits for it hears nobody else.
+        let deadline = Deadline(after: Self.patience)
+        while spool_wait_ready(socket, Int32(POLLOUT), -1, deadline.pollTimeout()) <= 0 {
+            if deadline.isPast { throw Self.silence }
+        }
         var request = Request(slot: slot)
         let status = spool_send_packet(
             socket, &request, MemoryLayout<Request>.size, descriptor)
@@ -107,10 +120,16 @@ public struct ForkServer: Sendable {
         Glibc.close(pidDescriptor)
     }
 
+    /// Kills it, if it lives, and lets it go: it is then a child to be reaped. At the end of its socket it would take
+    /// the worker for dead, and end all its consumers.
+    public func dismiss() {
+        spool_signal_process(pidDescriptor, SIGKILL)
+        close()
+    }
+
     /// Kills it, and waits until it has ended.
     public func end() {
-        kill(pid, SIGKILL)
-        close()
+        dismiss()
         ProcessEnd.reap(pid)
     }
 }

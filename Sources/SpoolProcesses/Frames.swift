@@ -68,7 +68,8 @@ public struct FrameWriter {
     /// Begins anew.
     package mutating func discard() { reset() }
 
-    /// Writes what it can without waiting, or everything when `waiting`. True: the other end is there.
+    /// Writes what it can without waiting, or everything when `waiting`. True: the other end is there. Where the system
+    /// has no memory for it, it waits until there is some, or without `waiting` for a moment.
     public mutating func flush(to socket: Int32, waiting: Bool) throws(SpoolError) -> Bool {
         let flags = Int32(MSG_NOSIGNAL) | (waiting ? 0 : Int32(MSG_DONTWAIT))
         while sent < bytes.count {
@@ -82,6 +83,9 @@ public struct FrameWriter {
             switch errno {
             case EINTR: continue
             case EAGAIN: return true
+            case ENOBUFS, ENOMEM:
+                Self.awaitMemory()
+                if !waiting { return true }
             case EPIPE, ECONNRESET: return false
             default: throw .system(call: "send", errno: errno)
             }
@@ -89,6 +93,9 @@ public struct FrameWriter {
         reset()
         return true
     }
+
+    /// The system was short of memory for a message: for the moment, as for who is out of processes.
+    fileprivate static func awaitMemory() { Pause.briefly(upTo: .milliseconds(10)) }
 
     private mutating func reset() {
         // A 64 MiB body must not keep its memory.
@@ -171,6 +178,8 @@ public struct FrameReader {
             if count == 0 { return .end }
             switch errno {
             case EINTR: continue
+            // "Nothing" is an answer on which the caller acts.
+            case ENOBUFS, ENOMEM: FrameWriter.awaitMemory()
             case EAGAIN: return .nothing
             case ECONNRESET: return .end
             default: throw .system(call: "recv", errno: errno)

@@ -54,8 +54,8 @@ public struct SlotPage: @unchecked Sendable {  // touched by atomic operations o
     /// It may begin jobs again.
     public func unbar(_ slot: Int) { _ = spool_keep_bits(word(slot, 0), ~Self.barred) }
 
-    /// In the word of the job; ids are smaller.
-    private static let barred: Int64 = 1 << 62
+    /// In the word of the job: the sign, which no id has.
+    private static let barred = Int64.min
 
     /// The process group of the command that the consumer of this slot runs; 0 is none.
     public func group(_ slot: Int) -> Int32 { Int32(truncatingIfNeeded: spool_load(word(slot, 1))) }

@@ -33,30 +33,36 @@ public enum Worker {
         return "\(program): the worker was killed or crashed; \(them). Go on with:  spool work\n"
     }
 
+    /// So many consumers a worker may have: their slots are not used again soon.
+    public static let mostConsumers = SlotPage.limit / 4
+
     /// Cores that this process may use: how many consumers a worker has unless told.
     public static var usableCores: Int { Int(spool_usable_cores()) }
 }
 
 extension Supervisor {
-    /// Watches a new server, and shares our lifeline with it. One that was killed meanwhile is lost again.
+    /// Watches a new server, and shares our lifelines with it: our claims stay ours until the last consumer has ended,
+    /// even if we die before it.
+    /// - Throws: `system` when the server was killed meanwhile, or memory is short; it is given up then.
     func adoptServer() throws(SpoolError) {
         guard let server else { return }
-        try selector.register(server.socket, .read, token: Token.server)
         do throws(SpoolError) {
-            try shareLifeline()
+            try selector.register(server.socket, .read, token: Token.server)
+            for lifeline in store.lifelines { try server.hold(lifeline) }
         } catch {
+            // Without the lifelines its consumers would outlive our claims.
             try loseServer()
+            throw error
         }
     }
 
-    /// Our claims stay ours until the last consumer has ended, even if we die before it.
-    private func shareLifeline() throws(SpoolError) {
-        for lifeline in store.lifelines { try server?.hold(lifeline) }
-    }
-
     func fork(_ slot: Int) throws(SpoolError) {
+        // The server was lost before it was asked for this one, and the next one was asked.
+        guard links[slot] == nil else { return }
         do throws(SpoolError) {
             try startConsumer(slot)
+        } catch ForkServer.silence {
+            try endServer()
         } catch {
             report(error)
             links[slot].map { forget($0.socket) }
@@ -94,8 +100,7 @@ extension Supervisor {
         let fresh = try ForkServer.start(executable: executable, slots: slotsFile)
         server = fresh
         try adoptServer()
-        guard let server else { throw .noWorker("the fork server was killed as it began") }
-        return server
+        return fresh
     }
 
     /// What stops one consumer stops the next ones too.
@@ -122,18 +127,17 @@ extension Supervisor {
         try tell(.forkFailed(slot: link.slot))
     }
 
-    /// It is reaped like any other child.
+    /// Another one is started with the next consumer.
     func endServer() throws(SpoolError) {
-        if let server { kill(server.pid, SIGKILL) }
         sayOnce("the fork server did not answer and was killed; another one takes its place.")
         try loseServer()
     }
 
-    /// The consumers live on: they are our children. One that was about to be born sees the end of its socket.
+    /// Without it the consumers live on: they are our children. One that was about to be born sees the end of its socket.
     private func loseServer() throws(SpoolError) {
         guard let server else { return }
         forget(server.socket)
-        server.close()
+        server.dismiss()
         self.server = nil
         for case let link? in links where link.pid == nil {
             forget(link.socket)
@@ -161,10 +165,7 @@ extension Supervisor {
     private func hear(_ link: ConsumerLink) throws(SpoolError) -> Bool {
         let slot = link.slot
         let news = try link.listen()
-        if news.saidHello {
-            link.end = link.pid.flatMap { strays.removeValue(forKey: $0) }
-            try tell(.born(slot: slot))
-        }
+        if news.saidHello { try tell(.born(slot: slot)) }
         if !news.outcomes.isEmpty { try tell(.outcomes(slot: slot, news.outcomes)) }
         if news.isUnbarred { try tell(.unbarred(slot: slot)) }
         if link.isClosed { forget(link.socket) }
@@ -178,15 +179,33 @@ extension Supervisor {
         while let (pid, end) = ProcessEnd.reapAny() {
             if pid == server?.pid {
                 try loseServer()
-            } else if let link = links.lazy.compactMap({ $0 }).first(where: { $0.pid == pid }) {
+            } else if let link = try link(to: pid) {
                 link.end = end
                 try buryIfDead(link)
-            } else if links.contains(where: { $0 != nil && $0?.pid == nil }) {
-                strays[pid] = end
-            } else {
-                strays = [:]
             }
         }
+    }
+
+    /// The line to a consumer that has just been reaped. Its hello may not have been heard yet; nil: it was none.
+    private func link(to pid: Int32) throws(SpoolError) -> ConsumerLink? {
+        func known() -> ConsumerLink? {
+            links.lazy.compactMap { $0 }.first { $0.pid == pid && $0.end == nil }
+        }
+        if let link = known() { return link }
+        for case let link? in links where link.pid == nil && links[link.slot] === link {
+            _ = try hear(link)
+        }
+        return known()
+    }
+
+    /// Kills a consumer that has not done what it should have done. It may have, and told so while the disk kept us
+    /// from listening.
+    func endConsumer(_ slot: Int) throws(SpoolError) {
+        guard let link = links[slot] else { return }
+        while links[slot] === link, !link.isClosed, try hear(link) {}
+        guard links[slot] === link, link.end == nil, let pid = link.pid, state.isToBeKilled(slot)
+        else { return }
+        kill(pid, SIGKILL)
     }
 
     private func buryIfDead(_ link: ConsumerLink) throws(SpoolError) {

@@ -34,8 +34,6 @@ public final class Supervisor {
     var summary = WorkSummary()
     /// The paused queues that were named last.
     private var toldPaused: [String] = []
-    /// Children that ended before their hello was read.
-    var strays: [Int32: ProcessEnd] = [:]
     private let bell: Doorbell
     private let signals: Int32
     private var bellAt = Deadline.never
@@ -48,22 +46,30 @@ public final class Supervisor {
     /// - Parameters:
     ///   - executable: Calls ``Worker/becomeConsumerIfAsked()`` first of all.
     ///   - say: Called on this thread with a line for people.
-    /// - Throws: What opening the store throws; `system`, `noWorker` when processes or descriptors are short.
+    /// - Throws: What opening the store throws; `system`, `noWorker` when processes or descriptors are short; `badInput`
+    ///   for a number of consumers that is none.
     public init(
         _ options: WorkerOptions, executable: String = "/proc/self/exe",
         say: @escaping (String) -> Void
     ) throws(SpoolError) {
+        guard (1...Worker.mostConsumers).contains(options.consumers) else {
+            throw .badInput(
+                "a worker has 1 to \(Worker.mostConsumers) consumers, not \(options.consumers).")
+        }
         self.options = options
         self.executable = executable
         self.say = say
         started = .now()
         signals = try Self.takeOverProcess()
         (slots, slotsFile) = try SlotPage.make()
+        selector = try DefaultSelector()
+        try selector.register(signals, .read, token: Token.signals)
         let server = try Self.firstServer(executable, slotsFile)
         self.server = server
         let name = options.name ?? JobStore.processName()
         do throws(SpoolError) {
             (store, owner, bell) = try Self.open(options, name)
+            try selector.register(bell.descriptor, .read, token: Token.bell)
         } catch {
             server?.end()  // it would tell of a worker that crashed
             throw error
@@ -74,11 +80,8 @@ public final class Supervisor {
             killAfter: options.killAfter, limits: options.limits)
         store.files.makeLogs()
         if let notice = store.notice { say(notice) }
-        selector = try DefaultSelector()
         links = Array(repeating: nil, count: options.consumers)
         state = SupervisorState(SupervisorState.Settings(options), now: started)
-        try selector.register(signals, .read, token: Token.signals)
-        try selector.register(bell.descriptor, .read, token: Token.bell)
     }
 
     private static func open(
@@ -126,7 +129,8 @@ public final class Supervisor {
     /// - Throws: What makes going on impossible: a damaged store, an unknown outcome. Its consumers end with it.
     public func run() throws(SpoolError) -> WorkSummary {
         defer { end() }
-        try adoptServer()
+        // If it is lost another one takes its place when a consumer is needed, and says what is wrong.
+        try? adoptServer()
         while true {
             try turn()
             if isOver { break }
@@ -174,8 +178,7 @@ public final class Supervisor {
         case .stop(let slot, let order): links[slot]?.send(order)
         case .recall(let slot): links[slot]?.recall()
         case .bar(let slot): try bar(slot)
-        case .kill(let slot):
-            if let pid = links[slot]?.pid { kill(pid, SIGKILL) }
+        case .kill(let slot): try endConsumer(slot)
         case .exchange(let outcomes, let take, let recover):
             try exchange(outcomes, take, recover)
         case .finish: isOver = true

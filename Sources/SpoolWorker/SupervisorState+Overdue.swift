@@ -18,6 +18,16 @@ extension SupervisorState {
         }
     }
 
+    /// Whether one that was to be killed still is, once all that it had said was heard.
+    package func isToBeKilled(_ slot: Int) -> Bool {
+        isStopping ? !consumers[slot].held.isEmpty : consumers[slot].isOverdue
+    }
+
+    /// It has said something: perhaps what it should have done.
+    mutating func forgive(_ slot: Int, _ now: Deadline) {
+        if lateAt(slot) > now { consumers[slot].isOverdue = false }
+    }
+
     /// When the next consumer is to be killed.
     var nextOverdue: Deadline {
         guard hasLimits else { return .never }
@@ -27,8 +37,12 @@ extension SupervisorState {
     private var hasLimits: Bool { !told.isEmpty || !limits.isEmpty }
 
     private func overdueAt(_ slot: Int) -> Deadline {
+        consumers[slot].isOverdue ? .never : lateAt(slot)
+    }
+
+    private func lateAt(_ slot: Int) -> Deadline {
         let consumer = consumers[slot]
-        guard let head = consumer.held.first, !consumer.isOverdue else { return .never }
+        guard let head = consumer.held.first else { return .never }
         let stopBy = consumer.held.reduce(Deadline.never) { min($0, told[$1.job]?.until ?? .never) }
         guard let limit = limits[head.job] else { return stopBy }
         return min(stopBy, consumer.headSince + limit + settings.killAfter + Self.patience)

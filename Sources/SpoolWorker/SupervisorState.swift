@@ -86,6 +86,7 @@ package struct SupervisorState {
         case recall(slot: Int)
         /// The shell says `barred` before it goes on, unless the consumer has died.
         case bar(slot: Int)
+        /// Unless it has said by now that it did what it should have done: see ``isToBeKilled(_:)``.
         case kill(slot: Int)
         case exchange(settle: [Outcome], take: Int, recover: Bool)
         case finish
@@ -212,6 +213,7 @@ package struct SupervisorState {
         }
         // What was called back from behind a long job says nothing about the long job.
         if consumers[slot].held.first != head { consumers[slot].headSince = now }
+        forgive(slot, now)
         consumers[slot].failures = 0
         gather(now)
     }

@@ -170,7 +170,11 @@ final class SimulatedWorker {
         case .recall(let slot): links[slot]?.post(.recall)
         case .bar(let slot): try bar(slot)
         case .kill(let slot):
-            if let link = links[slot], link.isKnown { link.die("killed by its supervisor") }
+            guard let link = links[slot], link.isKnown else { return }
+            for news in link.takeNews() { try take(news) }
+            if links[slot] === link, state.isToBeKilled(slot) {
+                link.die("killed by its supervisor")
+            }
         case .exchange(let outcomes, let take, let recover):
             try exchange(outcomes, take, recover)
         case .finish:

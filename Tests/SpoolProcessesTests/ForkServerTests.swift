@@ -54,9 +54,58 @@ import Testing
         close(lifeline.first)
         ProcessEnd.reap(server.pid)
     }
+
+    @Test("R12: is known not to answer when it was stopped, also while it is asked")
+    func stopped() throws {
+        let (slots, file) = try SlotPage.make()
+        defer { close(file) }
+        let server = try ForkServer.start(executable: Self.spool, slots: file)
+        let (ours, theirs) = try Descriptor.sockets(packets: false).release()
+        defer { for end in [ours, theirs] { close(end) } }
+        try server.fork(slot: 0, socket: theirs)
+        #expect(consumer(0, slots) > 1)
+        kill(server.pid, SIGSTOP)
+        #expect(throws: ForkServer.silence) {
+            for slot in 1..<SlotPage.limit { try server.fork(slot: slot, socket: theirs) }
+        }
+        kill(slots.consumer(0), SIGKILL)
+        server.end()
+    }
+
+    @Test("that is dismissed ends no consumer, and tells of no worker that crashed")
+    func dismissed() throws {
+        let (slots, file) = try SlotPage.make()
+        defer { close(file) }
+        let server = try ForkServer.start(executable: Self.spool, slots: file)
+        let (ours, theirs) = try Descriptor.sockets(packets: false).release()
+        try server.fork(slot: 0, socket: theirs)
+        close(theirs)
+        let pid = consumer(0, slots)
+        server.dismiss()
+        ProcessEnd.reap(server.pid)
+        #expect(spool_wait_gone(pid, 0) == 0)
+        close(ours)
+        #expect(spool_wait_gone(pid, 30_000) == 1)
+    }
 }
 
 @Suite("The page of slots") struct SlotPageTests {
+    @Test(
+        "tells a job that has begun from one that may not begin, whatever its id",
+        arguments: [1, 1 << 62, .max])
+    func barred(_ job: Int64) throws {
+        let (slots, file) = try SlotPage.make()
+        defer { close(file) }
+        #expect(slots.begin(job, 3) && slots.job(3) == job)
+        slots.finish(3)
+        #expect(slots.job(3) == 0 && slots.begin(job, 3))
+        #expect(slots.bar(3) == job && slots.job(3) == job)
+        slots.finish(3)
+        #expect(!slots.begin(job, 3) && slots.job(3) == 0)
+        slots.unbar(3)
+        #expect(slots.begin(job, 3))
+    }
+
     @Test("R3: ends each consumer and the group of its command, and nobody in an empty slot")
     func endAll() throws {
         let (slots, file) = try SlotPage.make()

@@ -96,6 +96,24 @@ import Testing
         #expect(verdict(&rehearsal) == .timedOut)
     }
 
+    @Test("is left alone if it had told of its job's end, and the supervisor had not listened")
+    func unheard() {
+        var rehearsal = rehearsal(limit: .seconds(3))
+        rehearsal.pass(.seconds(1_000))
+        #expect(rehearsal.turn().contains(.kill(slot: 0)))
+        #expect(rehearsal.state.isToBeKilled(0))
+        // All that it has said is heard before it is killed.
+        rehearsal.report([claim], .done, 0)
+        #expect(!rehearsal.state.isToBeKilled(0))
+        let next = Claim(job: 8, attempt: 1, owner: 1)
+        var look = SupervisorState.Look(settled: 1)
+        look.claims = [next]
+        _ = rehearsal.state.handle(.exchanged(look), now: rehearsal.now)
+        _ = rehearsal.state.handle(
+            .died(slot: 0, running: 8, cause: "killed", at: noon), now: rehearsal.now)
+        #expect(rehearsal.state.unsettled.map(\.verdict) == [.consumerDied])
+    }
+
     @Test("is killed when it does not cancel its job; the job ends cancelled")
     func cancel() {
         var rehearsal = rehearsal(limit: nil)

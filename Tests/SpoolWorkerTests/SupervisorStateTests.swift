@@ -64,6 +64,14 @@ import Testing
             at: UnixTime(microseconds: 1_800_000_000_000_000)),
     ]
 
+    @Test("I6: a number of consumers that no worker can have is refused", arguments: [0, -1, 1025])
+    func consumers(_ count: Int) {
+        let options = WorkerOptions(file: "/nowhere/jobs.db", consumers: count)
+        #expect(throws: SpoolError.badInput("a worker has 1 to 1024 consumers, not \(count).")) {
+            _ = try Supervisor(options) { _ in }
+        }
+    }
+
     @Test(
         "R12: consumers that cannot be started, or keep dying, are replaced more and more slowly",
         arguments: failures)
