@@ -133,7 +133,7 @@ extension Supervisor {
         try loseServer()
     }
 
-    /// Without it the consumers live on: they are our children. One that was about to be born sees the end of its socket.
+    /// The consumers live on: they are our children. One that was about to be born sees the end of its socket.
     private func loseServer() throws(SpoolError) {
         guard let server else { return }
         forget(server.socket)

@@ -46,8 +46,8 @@ public final class Supervisor {
     /// - Parameters:
     ///   - executable: Calls ``Worker/becomeConsumerIfAsked()`` first of all.
     ///   - say: Called on this thread with a line for people.
-    /// - Throws: What opening the store throws; `system`, `noWorker` when processes or descriptors are short; `badInput`
-    ///   for a number of consumers that is none.
+    /// - Throws: What opening the store throws; `system`, `noWorker` when processes or descriptors are short;
+    ///   `badInput` for a number of consumers that is none.
     public init(
         _ options: WorkerOptions, executable: String = "/proc/self/exe",
         say: @escaping (String) -> Void
