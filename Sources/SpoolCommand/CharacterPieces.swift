@@ -37,12 +37,8 @@ struct CharacterPieces {
 
     private static func isContinuation(_ byte: UInt8) -> Bool { byte & 0xC0 == 0x80 }
 
-    /// The beginning of `bytes`, at most `limit` of them, without a character that was cut.
-    static func beginning(of bytes: [UInt8], atMost limit: Int) -> [UInt8] {
-        guard bytes.count > limit else { return bytes }
-        let kept = Array(bytes.prefix(limit))
-        return kept.dropLast(unfinished(kept))
-    }
+    /// `bytes` that were cut at their end, without what is left of a character there.
+    static func whole(_ bytes: [UInt8]) -> [UInt8] { bytes.dropLast(unfinished(bytes)) }
 
     /// `bytes` that were cut at their beginning, without what is left of a character there.
     static func end(of bytes: [UInt8]) -> [UInt8] {

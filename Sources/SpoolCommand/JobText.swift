@@ -31,18 +31,24 @@ enum JobText {
         return row.finished.map { Phrases.short($0 - started) } ?? "–"
     }
 
+    /// So many bytes of a job's arguments stand in a table, in a pipe too.
+    static let shownOfArguments = 1024
+
     /// What it does, on one line: label, command or kind with its arguments, last error.
     static func summary(_ row: JobRow) -> String {
         var parts: [String] = []
         if let name = row.name { parts.append("[\(name)]") }
         parts.append(row.command ?? row.kind ?? "")
-        if row.command == nil, case .json(let text) = row.body { parts.append(arguments(text)) }
+        if row.command == nil, case .json(let text) = row.body {
+            parts.append(arguments(text, isCut: row.bodySize > row.body.count))
+        }
         if let error = row.error { parts.append(" " + error) }
         return Escaping.line(parts.joined(separator: "  "))
     }
 
     /// `to=a@b n=3` for an object, else the JSON itself.
-    static func arguments(_ json: String) -> String {
+    /// - Parameter isCut: It is only the beginning: so much of it is shown as can be read.
+    static func arguments(_ json: String, isCut: Bool = false) -> String {
         var reader = JSONReader(Array(json.utf8))
         var pairs: [String] = []
         do throws(SpoolError) {
@@ -56,7 +62,9 @@ enum JobText {
                 }
             }
         } catch {
-            return json  // a list, a number, or what somebody wrote by hand
+            // A list, a number, or what somebody wrote by hand.
+            guard isCut else { return json }
+            return (pairs.isEmpty ? json : pairs.joined(separator: " ") + " ") + "…"
         }
         return pairs.joined(separator: " ")
     }

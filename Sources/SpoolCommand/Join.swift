@@ -104,7 +104,7 @@ struct Join: SpoolSubcommand {
         let named = failures.prefix(Join.namedFailures).map(String.init).joined(separator: " ")
         let more = failures.count > Join.namedFailures ? " …" : "."
         let option = queue.map { " -q \($0)" } ?? ""
-        let isDead = try store.job(failures[0]).state == .dead
+        let isDead = try store.job(failures[0], bodyLimit: 0).state == .dead
         let again = ids.isEmpty && isDead ? "--dead\(option)" : named
         let count =
             last.failed > 0

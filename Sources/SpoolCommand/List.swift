@@ -9,7 +9,8 @@ struct List: SpoolSubcommand {
         abstract: "List jobs.",
         discussion: """
             Jobs that are done are hidden unless asked for with -a or state:done. Filters: \
-            state:dead queue:mail kind:mail.send id:17..20, any other word is searched for.
+            state:dead queue:mail kind:mail.send id:17..20, any other word is searched for. Of \
+            a job's arguments the table has the first KiB; --json has all.
 
               spool list
               spool list state:dead queue:mail --json
@@ -44,6 +45,7 @@ struct List: SpoolSubcommand {
             try stream(jobs, of: store, on: screen)
             return 0
         }
+        jobs.bodyLimit = JobText.shownOfArguments
         let rows = try store.jobs(jobs)
         guard !rows.isEmpty else {
             try sayEmpty(counts, on: screen)
@@ -57,14 +59,16 @@ struct List: SpoolSubcommand {
     private func stream(
         _ jobs: JobFilter, of store: Store, on screen: Screen
     ) throws(SpoolError) {
-        try store.forEachJob(jobs) { (row) throws(SpoolError) in
-            if ids {
-                try screen.line(String(row.id))
-            } else {
-                var object = JobText.json(row)
-                object.set("v", 1)
-                try screen.line(object)
+        guard !ids else {
+            return try store.forEachID(jobs) { (id) throws(SpoolError) in
+                try screen.line(String(id))
+                return !screen.hasLostItsReader
             }
+        }
+        try store.forEachJob(jobs) { (row) throws(SpoolError) in
+            var object = JobText.json(row)
+            object.set("v", 1)
+            try screen.line(object)
             return !screen.hasLostItsReader
         }
     }

@@ -48,7 +48,7 @@ struct Log: SpoolSubcommand {
         }
         screen.showsRaw = raw
         let store = try Looking.open(screen.settings.file())
-        let row = try store.job(id)
+        let row = try store.job(id, bodyLimit: 0)
         if let number, number > row.attempt, !follow {
             throw .usage("job \(id) has \(Phrases.counted(row.attempt, "attempt")), not \(number).")
         }

@@ -52,7 +52,7 @@ final class LogFollower {
             let again = bell.answer()
             try bell.goRounds()
             drain()
-            let row = try store.job(id)
+            let row = try store.job(id, bodyLimit: 0)
             try show(row, streams)
             try screen.flush()
             let isOver = only.map { $0 < row.attempt || row.state != .running } ?? false

@@ -9,7 +9,9 @@ struct Retry: SpoolSubcommand {
         abstract: "Run jobs again.",
         usage: "spool retry ID... | --dead [-q QUEUE]",
         discussion: """
-            Takes dead, cancelled, done and waiting jobs back to ready; their attempts are kept.
+            Takes dead, cancelled, done and waiting jobs back to ready; their attempts are kept. \
+            Ids are taken all or none; with --dead a thousand at a time, so that others can put \
+            meanwhile: after a failure run it again.
 
               spool retry 17
               spool retry --dead -q mail

@@ -86,7 +86,7 @@ enum Running {
             try store.checkInPlace()
             try ensureWorker(of: plan.model.queue, for: id, store)
         }
-        return JobStatus.exitStatus(of: try store.job(id))
+        return JobStatus.exitStatus(of: try store.job(id, bodyLimit: 0))
     }
 
     private static func ensureWorker(
@@ -157,6 +157,6 @@ enum JobStatus {
         let joiner = try Joiner(.jobs([id]), of: store)
         defer { joiner.closeElsewhere() }
         _ = try joiner.wait(until: .never)
-        return exitStatus(of: try store.job(id))
+        return exitStatus(of: try store.job(id, bodyLimit: 0))
     }
 }

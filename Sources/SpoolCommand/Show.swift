@@ -21,7 +21,8 @@ struct Show: SpoolSubcommand {
     func perform(on screen: Screen) throws(SpoolError) -> Int32 {
         let id = try Numbers.id(id)
         let store = try Looking.open(screen.settings.file())
-        let row = try store.job(id)
+        let limit = screen.settings.isJSON ? nil : Show.previewBytes
+        let row = try store.job(id, bodyLimit: limit)
         let attempts = try store.attempts(of: id)
         let place: Place? = if let place = row.place { try store.place(place) } else { nil }
         if screen.settings.isJSON {
@@ -33,7 +34,7 @@ struct Show: SpoolSubcommand {
         try timeline(row, on: screen, now: now)
         if !attempts.isEmpty { try table(attempts, row, now: now).write(on: screen) }
         try location(place, on: screen)
-        try body(row.body, on: screen)
+        try body(row.body, row.bodySize, on: screen)
         try log(row, store.files, on: screen)
         return 0
     }
@@ -124,12 +125,12 @@ struct Show: SpoolSubcommand {
         }
     }
 
-    private func body(_ body: Body, on screen: Screen) throws(SpoolError) {
+    private func body(_ body: Body, _ size: Int, on screen: Screen) throws(SpoolError) {
         guard body != .none else { return }
-        let bytes = body.bytes
-        let kept = CharacterPieces.beginning(of: bytes, atMost: Show.previewBytes)
+        let isCut = body.count < size
+        let kept = isCut ? CharacterPieces.whole(body.bytes) : body.bytes
         let name = if case .json = body { "args" } else { "body" }
-        let more = kept.count < bytes.count ? "…  (\(Phrases.size(bytes.count)) in all)" : ""
+        let more = isCut ? "…  (\(Phrases.size(size)) in all)" : ""
         try field(name, Escaping.line(String(decoding: kept, as: UTF8.self)) + more, screen)
     }
 

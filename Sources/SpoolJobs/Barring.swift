@@ -30,6 +30,14 @@ extension Path {
         return nil
     }
 
+    /// Why SQLite cannot open a database whose last commits are in its log, where nothing can be made beside it.
+    static func fixedLog(of database: String) -> String? {
+        let log = database + "-wal"
+        guard isOnReadOnlyFileSystem(database), size(log) ?? 0 > 0 else { return nil }
+        return "its last jobs are in \(log), which cannot be read on a read-only file system;"
+            + " copy both files to a disk that can be written, and use that copy"
+    }
+
     private static func isHidden(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) != 0 && errno == EACCES

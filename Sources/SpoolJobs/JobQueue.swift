@@ -4,10 +4,10 @@ public import SpoolThreads
 
 /// A durable, joinable queue of typed jobs in a ``JobStore``.
 ///
-/// Safe from any thread, any number of processes; not across a fork. A job that was got belongs to this process until
-/// it says how it went; when the process dies the job is ready for others at once. Each verb has a blocking form for
-/// threads and an async form for tasks (JobQueue+Async.swift). See queue.Queue and multiprocessing.JoinableQueue in
-/// Python.
+/// Safe from any thread, any number of processes; not across a fork. A job that was got belongs to its ``JobStore``
+/// until it is said how it went; when that is let go, or its process dies, the job is ready for others at once.
+/// Each verb has a blocking form for threads and an async form for tasks (JobQueue+Async.swift). See queue.Queue and
+/// multiprocessing.JoinableQueue in Python.
 public struct JobQueue: Sendable {
     /// Its name in the store, as after `spool put -q`.
     public let name: String
@@ -159,8 +159,10 @@ public struct JobQueue: Sendable {
         let now = UnixTime.now()
         let started = try store.startOf(claim) ?? now
         let outcome = Outcome(claim, verdict, Run(started: started, ended: now, error: error))
+        // Of this queue's lanes only: nobody asks what the others hold.
         return try store.exchange(
-            owner: claim.owner, settle: [outcome], take: 0, from: Selection(), now: now
+            owner: claim.owner, settle: [outcome], take: 0,
+            from: Selection(queues: [.init(queue: name)]), now: now
         ) { Double.random(in: 0..<1) }.settled[0] != nil
     }
 
@@ -223,6 +225,6 @@ public struct JobQueue: Sendable {
     }
 
     private func counts(in store: Store) throws(SpoolError) -> Counts {
-        try store.lanes().filter { $0.queue == name }.reduce(Counts()) { $0 + $1.counts }
+        try store.lanes(of: name).counts
     }
 }

@@ -4,7 +4,8 @@ private import Glibc
 public import SpoolThreads
 
 /// A store of jobs that any number of threads and tasks of a process may use at once; their transactions are shared
-/// (group commit). Not across a fork: open it in the child.
+/// (group commit). Not across a fork: open it in the child. Keep it for as long as jobs that were got from it are at
+/// work: who lets it go gives them back.
 public final class JobStore: Sendable {
     /// Where its files are.
     public let files: StoreFiles
@@ -37,7 +38,7 @@ public final class JobStore: Sendable {
         commits.close()
     }
 
-    /// The owner of this process's claims. It lives as long as the process: its jobs come back when the process dies.
+    /// The owner of its claims. It lives as long as this store and its process: then its jobs come back.
     func owner() throws(SpoolError) -> Int64 {
         if let known = knownOwner { return known }
         return remember(

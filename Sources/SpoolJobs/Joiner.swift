@@ -36,11 +36,11 @@ public final class Joiner {
     private let store: Store
     private let target: JoinTarget
     private var bell: Doorbell?
-    private let base: Counts
+    private var base = Counts()
     /// Of a snapshot: how many of its jobs had ended badly when it began.
     private var baseDead = 0
     private var baseCancelled = 0
-    private var left: [Int64]
+    private var left: [Int64] = []
     private var finishedBadly: [Int64] = []
     /// Jobs that were waited for by their ids and are not there any more.
     public private(set) var removed: [Int64] = []
@@ -52,8 +52,12 @@ public final class Joiner {
     public init(_ target: JoinTarget, of store: Store) throws(SpoolError) {
         self.store = store
         self.target = if case .jobs(let ids) = target { .jobs(ids.onceEach) } else { target }
-        left = []
-        switch self.target {
+        // One moment: what ends between two looks would be missing in both.
+        try store.looking { () throws(SpoolError) in try begin() }
+    }
+
+    private func begin() throws(SpoolError) {
+        switch target {
         case .all: base = try store.counts(queue: nil)
         case .queue(let queue): base = try store.counts(queue: queue)
         case .upTo(let queue, let last):
@@ -61,7 +65,6 @@ public final class Joiner {
             baseDead = try store.count(.dead, queue: queue, upTo: last)
             baseCancelled = try store.count(.cancelled, queue: queue, upTo: last)
         case .jobs(let ids):
-            base = Counts()
             for id in ids { _ = try store.standing(of: id) }
             left = ids
         }

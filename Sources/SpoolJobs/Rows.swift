@@ -32,8 +32,10 @@ public struct JobRow: Hashable, Sendable {
     public var finished: UnixTime?
     /// The words quoted as a POSIX shell needs them; nil for typed jobs.
     public var command: String?
-    /// Its arguments or bytes.
+    /// Its arguments or bytes; the first of them, if whoever asked wanted no more.
     public var body: Body
+    /// How many bytes its body has.
+    public var bodySize: Int
     /// How long to wait after a failure; nil is the standard, 15 s ... 1 h.
     public var backoff: Backoff?
     /// When a run is stopped, counted from its start; nil never.
@@ -161,6 +163,8 @@ public struct JobFilter: Hashable, Sendable {
     public var ids: ClosedRange<Int64>?
     /// Kept if the command, kind or name contains this text.
     public var text: String?
+    /// Bytes of each body that are read at most; nil: all. A body may have 64 MiB.
+    public var bodyLimit: Int?
     /// Newest first, at most this many.
     public var limit: Int
 

@@ -245,7 +245,8 @@ struct SQLiteFailure {
         case SQLITE_BUSY, SQLITE_LOCKED, SQLITE_PROTOCOL: .locked(path: path)
         case SQLITE_NOMEM: .system(call: doing, errno: ENOMEM)
         case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_AUTH:
-            Path.bar(ofDatabase: path) ?? .inputOutput(path: path, doing: doing, detail: text)
+            Path.bar(ofDatabase: path)
+                ?? .inputOutput(path: path, doing: doing, detail: Path.fixedLog(of: path) ?? text)
         case SQLITE_IOERR where code == SQLITE_IOERR | (12 << 8):  // NOMEM
             .system(call: doing, errno: ENOMEM)
         case SQLITE_IOERR: .inputOutput(path: path, doing: doing, detail: text)

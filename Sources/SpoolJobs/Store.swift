@@ -27,7 +27,6 @@ public final class Store {
     let identity: Path.Identity?
     let pages: UnsafeMutablePointer<Int32>
     var checkpointer: Connection?
-    /// How many commits there were when ``tidyLog()`` looked last, and when it copied the log.
     /// How many commits there were when ``tidyLog()`` was called last, and when it copied the log last.
     var atRest: (seen: UInt64, copied: UInt64) = (0, 0)
     /// What a store does to the world besides its file; a simulation has a world of its own.
@@ -42,6 +41,8 @@ public final class Store {
     private var wanted: Set<Bell> = []
     var isWriting = false
     private var isLooking = false
+    /// The statements of lists are in use.
+    var isListing = false
     private var statements = StatementTable()
     var lives: Lives?
     /// For looking whether anybody lives, without holding a lock.
@@ -250,6 +251,8 @@ public final class Store {
         _ body: () throws(SpoolError) -> Value
     ) throws(SpoolError) -> (Value, Unsynced?) {
         checkProcess()
+        // What is looked at would not stand still any more, and others may have written since it began.
+        guard !isLooking else { throw Store.busyLooking("cannot write while it looks") }
         let gate = try isInside ? writersGate : enterGate()
         isWriting = true
         defer {

@@ -73,22 +73,31 @@ extension Store {
     }
 
     private func checkCounters() throws(SpoolError) -> [String] {
-        let select = try statement(
-            """
-            SELECT l.id, (SELECT count(*) FROM ready WHERE lane = l.id),
-              (SELECT count(*) FROM scheduled WHERE lane = l.id AND attempt = 0),
-              (SELECT count(*) FROM scheduled WHERE lane = l.id AND attempt > 0),
-              (SELECT count(*) FROM running WHERE lane = l.id),
-              (SELECT count(*) FROM finished WHERE lane = l.id AND outcome = 1),
-              (SELECT count(*) FROM finished WHERE lane = l.id AND outcome = 2),
-              (SELECT count(*) FROM finished WHERE lane = l.id AND outcome = 3) FROM lane l
-            """)
-        var counted: [Int64: Counts] = [:]
-        while try select.step() { counted[select.int(0)] = Counts(select, from: 1) }
+        let counted = try countAll()
         return try lanes().filter { $0.counts != counted[$0.id] }.map { lane in
             let of = lane.kind.isEmpty ? "commands" : lane.kind
             return "the counters of \(of) in queue \(lane.queue) do not match its jobs"
         }
+    }
+
+    /// What the lanes' counters should be: each table is read once, however many lanes there are.
+    private func countAll() throws(SpoolError) -> Tally {
+        var tally = Tally()
+        let ready = try statement("SELECT lane, count(*) FROM ready GROUP BY lane")
+        while try ready.step() { tally.add(ready.number(1), .ready, in: ready.int(0)) }
+        let scheduled = try statement("SELECT lane, attempt > 0 FROM scheduled")
+        while try scheduled.step() {
+            tally.add(1, scheduled.int(1) == 0 ? .scheduled : .retrying, in: scheduled.int(0))
+        }
+        let running = try statement("SELECT lane FROM running")
+        while try running.step() { tally.add(1, .running, in: running.int(0)) }
+        let finished = try statement("SELECT lane, outcome FROM finished")
+        while try finished.step() {
+            let outcome = finished.int(1)
+            let state: State = outcome == 1 ? .done : outcome == 2 ? .dead : .cancelled
+            tally.add(1, state, in: finished.int(0))
+        }
+        return tally
     }
 
     private func checkClaims() throws(SpoolError) -> [String] {

@@ -6,25 +6,6 @@
 
 public import SpoolThreads
 
-/// A lane as it stands at the beginning of an exchange.
-struct Lane {
-    var id: Int64
-    var queue: String
-    var kind: String
-    var isPaused: Bool
-    var counts: Counts
-}
-
-/// A job's place in the order of a lane.
-private struct Rank: Comparable {
-    var priority: Int64
-    var id: Int64
-
-    static let last = Rank(priority: .max, id: .max)
-
-    static func < (a: Rank, b: Rank) -> Bool { (a.priority, a.id) < (b.priority, b.id) }
-}
-
 extension Store {
     /// A claim stops early when the bodies that it would carry pass this many bytes.
     static var claimBytes: Int { 8 << 20 }
@@ -40,7 +21,7 @@ extension Store {
         random: () -> Double
     ) throws(SpoolError) -> Exchange {
         if outcomes.isEmpty {
-            let seen = try look(owner: owner, selection)
+            let seen = try look(owner: owner, selection, lanes(of: selection))
             let isDue = seen.nextDue.map { $0 <= now } ?? false
             if !isDue, take == 0 || seen.takeable == 0 { return seen }
         }
@@ -58,24 +39,28 @@ extension Store {
         var tally = Tally()
         let promoted = try promoteDue(now, &tally)
         let settled = try settle(outcomes, now, random, &tally)
-        let lanes = try lanes(adding: tally)
+        // Read once: what changes their counters here stands in the tally.
+        let lanes = try lanes(of: selection)
         let claimed =
-            take > 0 ? try claim(owner, take, selection, lanes, now, random, &tally) : []
+            take > 0
+            ? try claim(owner, take, selection, lanes.adding(tally), now, random, &tally) : []
         try apply(tally)
         if !settled.isEmpty { ring(.settled) }
         if promoted > 0 || settled.contains(where: { $0?.state == .ready }) { ring(.arrived) }
-        var result = try look(owner: owner, selection)
+        var result = try look(owner: owner, selection, lanes.adding(tally))
         result.settled = settled
         result.claimed = claimed
         return result
     }
 
     /// What the store holds for a worker, without claiming.
-    private func look(owner: Int64, _ selection: Selection) throws(SpoolError) -> Exchange {
+    private func look(
+        owner: Int64, _ selection: Selection, _ lanes: [Lane]
+    ) throws(SpoolError) -> Exchange {
         var result = Exchange(
             settled: [], claimed: [], cancellations: try cancellations(owner: owner),
             nextDue: try nextDue(), counts: Counts(), takeable: 0, paused: [:])
-        for lane in try lanes() where selection.includes(lane.queue) && selection.canDo(lane.kind) {
+        for lane in lanes where selection.includes(lane.queue) && selection.canDo(lane.kind) {
             result.counts = result.counts + lane.counts
             guard lane.isPaused else {
                 result.takeable += lane.counts.ready
@@ -85,24 +70,6 @@ extension Store {
             if waiting > 0 { result.paused[lane.queue, default: 0] += waiting }
         }
         return result
-    }
-
-    func lanes(adding tally: Tally = Tally()) throws(SpoolError) -> [Lane] {
-        let select = try statement(
-            """
-            SELECT l.id, q.name, l.kind, q.paused_at IS NOT NULL, l.ready, l.scheduled, l.retrying, l.running,
-              l.done, l.dead, l.cancelled FROM lane l JOIN queue q ON q.id = l.queue
-            """)
-        var lanes: [Lane] = []
-        while try select.step() {
-            let id = select.int(0)
-            lanes.append(
-                Lane(
-                    id: id, queue: select.text(1), kind: select.text(2),
-                    isPaused: select.int(3) != 0,
-                    counts: Counts(select, from: 4) + tally[id]))
-        }
-        return lanes
     }
 
     // MARK: - Due jobs
@@ -152,21 +119,21 @@ extension Store {
         var claimed: [ClaimedJob] = []
         var room = Store.claimBytes
         for group in groups(lanes, selection, random) {
-            var heads = try group.map { lane throws(SpoolError) in (lane, try head(of: lane.id)) }
-            while claimed.count < take, room > 0 {
-                heads.sort { ($0.1 ?? .last) < ($1.1 ?? .last) }
-                guard let lane = heads.first?.0, let best = heads.first?.1 else { break }
-                let bound = heads.count > 1 ? heads[1].1 ?? .last : .last
+            var heads = try heads(of: group)
+            while claimed.count < take, room > 0, let best = heads.popLast() {
+                let lane = group[best.lane]
                 let count = try takeRun(
-                    lane, take - claimed.count, below: bound, owner, now, &room, &claimed)
+                    lane, take - claimed.count, below: heads.last?.rank ?? .last, owner, now, &room,
+                    &claimed)
                 guard count > 0 else {
                     throw .storeCorrupt(
                         path: files.database,
-                        detail: "job \(best.id) has no facts, or is ready in two lanes")
+                        detail: "job \(best.rank.id) has no facts, or is ready in two lanes")
                 }
                 tally.add(-count, .ready, in: lane.id)
                 tally.add(count, .running, in: lane.id)
-                heads[0].1 = claimed.count < take ? try head(of: lane.id) : nil
+                guard claimed.count < take, let next = try head(of: lane.id) else { continue }
+                insert(Head(lane: best.lane, rank: next), in: &heads)
             }
         }
         return claimed
@@ -181,6 +148,31 @@ extension Store {
         }
         guard !selection.queues.isEmpty else { return [open] }
         return selection.order(random).map { queue in open.filter { $0.queue == queue } }
+    }
+
+    /// The first job of a lane, which is one of several.
+    private struct Head {
+        var lane: Int
+        var rank: Rank
+    }
+
+    /// Of the lanes that have one, the first to be taken last: from there it goes, and its next one comes, without
+    /// moving those of ten thousand others.
+    private func heads(of group: [Lane]) throws(SpoolError) -> [Head] {
+        var heads: [Head] = []
+        for (index, lane) in group.enumerated() {
+            if let rank = try head(of: lane.id) { heads.append(Head(lane: index, rank: rank)) }
+        }
+        return heads.sorted { $0.rank > $1.rank }
+    }
+
+    private func insert(_ head: Head, in heads: inout [Head]) {
+        var (low, high) = (0, heads.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if heads[middle].rank > head.rank { low = middle + 1 } else { high = middle }
+        }
+        heads.insert(head, at: low)
     }
 
     private func head(of lane: Int64) throws(SpoolError) -> Rank? {
@@ -337,17 +329,5 @@ extension Body {
         } else {
             self = .bytes(row.bytes(column))
         }
-    }
-}
-
-extension Counts {
-    init(_ row: Statement, from column: Int32) {
-        ready = row.number(column)
-        scheduled = row.number(column + 1)
-        retrying = row.number(column + 2)
-        running = row.number(column + 3)
-        done = row.number(column + 4)
-        dead = row.number(column + 5)
-        cancelled = row.number(column + 6)
     }
 }

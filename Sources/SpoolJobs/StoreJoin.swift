@@ -21,26 +21,40 @@ extension Store {
     }
 
     private func unfinished(_ queue: String?, _ last: Int64) throws(SpoolError) -> Int64? {
-        for lane in try lanes() where queue == nil || lane.queue == queue {
+        let lanes = try lanes(of: queue)
+        for lane in lanes where lane.counts.ready > 0 {
             if let id = try firstReady(lane.id, upTo: last) { return id }
-            let others = try statement(
-                """
-                SELECT id FROM running WHERE lane = ?1 AND id <= ?2
-                UNION ALL SELECT id FROM scheduled WHERE lane = ?1 AND id <= ?2 LIMIT 1
-                """)
-            others.bind(1, lane.id)
-            others.bind(2, last)
-            defer { others.reset() }
-            if try others.step() { return others.int(0) }
         }
-        return nil
+        let counts = lanes.counts
+        guard counts.unfinished > counts.ready else { return nil }
+        let others = try statement(
+            """
+            SELECT id FROM running WHERE lane IN (SELECT value FROM json_each(?1)) AND id <= ?2
+            UNION ALL
+            SELECT id FROM scheduled WHERE lane IN (SELECT value FROM json_each(?1)) AND id <= ?2 LIMIT 1
+            """)
+        others.bind(1, lanes.ids)
+        others.bind(2, last)
+        defer { others.reset() }
+        return try others.step() ? others.int(0) : nil
     }
 
-    /// How many jobs with ids up to `last` ended dead, or cancelled.
+    /// How many jobs with ids up to `last` ended dead, or cancelled: all but those that came later, as there may be a
+    /// million from before.
     func count(_ state: State, queue: String?, upTo last: Int64) throws(SpoolError) -> Int {
+        var found = 0
+        try looking { () throws(SpoolError) in
+            found = try lanes(of: queue).counts[state] - count(state, queue: queue, above: last)
+        }
+        return max(0, found)
+    }
+
+    private func count(
+        _ state: State, queue: String?, above last: Int64
+    ) throws(SpoolError) -> Int {
         let select = try statement(
             """
-            SELECT count(*) FROM finished WHERE outcome = ?1 AND outcome <> 1 AND id <= ?2 AND (?3 IS NULL OR lane IN (
+            SELECT count(*) FROM finished WHERE outcome = ?1 AND outcome <> 1 AND id > ?2 AND (?3 IS NULL OR lane IN (
               SELECT l.id FROM lane l JOIN queue q ON q.id = l.queue WHERE q.name = ?3))
             """)
         select.bind(1, state == .dead ? 2 : 3)

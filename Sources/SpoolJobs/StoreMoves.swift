@@ -22,18 +22,32 @@ extension Store {
         }
     }
 
-    /// Takes all dead jobs, of one queue or of all, back to ready. Returns their ids.
+    /// Takes all dead jobs, of one queue or of all, back to ready, a thousand in a transaction: others write in
+    /// between. When one of them fails those before it stand.
+    /// - Returns: Their ids.
+    /// - Throws: `noSuchQueue`.
     public func retryDead(queue: String?, now: UnixTime) throws(SpoolError) -> [Int64] {
-        if let queue { try requireQueue(queue) }
+        var retried: [Int64] = []
+        var last = Int64.max
         // Without dead jobs nothing is written.
-        guard try !failed(queue: queue, states: [.dead], limit: 1).isEmpty else { return [] }
-        // Looked for again where they are moved: other commands may have moved some meanwhile.
-        return try moveByHand { () throws(SpoolError) in
-            try failed(queue: queue, states: [.dead], limit: Int.max)
-        } move: { (id, standing, tally) throws(SpoolError) in
-            try retry(id, standing, &tally)
+        while try !failed(queue: queue, states: [.dead], upTo: last, limit: 1).isEmpty {
+            // Looked for again where they are moved: other commands may have moved some meanwhile.
+            let some = try moveByHand { () throws(SpoolError) in
+                try failed(queue: queue, states: [.dead], upTo: last, limit: Store.retriedAtOnce)
+            } move: { (id, standing, tally) throws(SpoolError) in
+                try retry(id, standing, &tally)
+            }
+            retried += some
+            // The newest come first. One that has died again meanwhile was retried once: that is enough.
+            guard let oldest = some.last, oldest > 0 else { break }
+            last = oldest - 1
+            // Whoever has waited at the gate is there before us.
+            Pause.briefly(upTo: .milliseconds(1))
         }
+        return retried
     }
+
+    private static var retriedAtOnce: Int { 1000 }
 
     /// Throws what ``retry(_:now:)`` would, and moves nothing.
     public func checkRetry(_ ids: [Int64]) throws(SpoolError) {
@@ -44,7 +58,7 @@ extension Store {
         _ id: Int64, _ standing: Standing, _ tally: inout Tally
     ) throws(SpoolError) {
         let move = try retryMove(id, standing)
-        try leave(id, standing)
+        try leave(id, standing, &tally)
         try place(move, id, lane: standing.lane, priority: standing.priority)
         tally.add(1, .ready, in: standing.lane)
     }
@@ -75,7 +89,7 @@ extension Store {
                 running.append(id)
                 return
             }
-            try leave(id, standing)
+            try leave(id, standing, &tally)
             try finish(id, move, standing.lane, now, nil)
             tally.add(1, .cancelled, in: standing.lane)
         }
@@ -109,9 +123,9 @@ extension Store {
         var logs: [(job: Int64, attempt: Int)] = []
         try moveByHand { () throws(SpoolError) in
             ids
-        } move: { (id, standing, _) throws(SpoolError) in
+        } move: { (id, standing, tally) throws(SpoolError) in
             try requireRemovable(id, standing)
-            try leave(id, standing, keepingAttempts: false)
+            try leave(id, standing, &tally, keepingAttempts: false)
             // The attempts that there are, not all up to the last: that is a number that anybody may have written.
             logs.append((id, standing.history.attempt))
             let attempts = try statement("DELETE FROM attempt WHERE job = ?1 RETURNING attempt")
@@ -190,7 +204,7 @@ extension Store {
 
     /// Takes a job that does not run out of the table that holds it, and out of that table's counter.
     private func leave(
-        _ id: Int64, _ standing: Standing, keepingAttempts: Bool = true
+        _ id: Int64, _ standing: Standing, _ tally: inout Tally, keepingAttempts: Bool = true
     ) throws(SpoolError) {
         switch standing.state {
         case .ready:
@@ -214,9 +228,7 @@ extension Store {
         guard connection.changes == 1 else {
             throw .storeCorrupt(path: files.database, detail: "job \(id) is not where it should be")
         }
-        var change = Tally()
-        change.add(-1, standing.state, in: standing.lane)
-        try apply(change)
+        tally.add(-1, standing.state, in: standing.lane)
     }
 
     private func keepLastAttempt(_ id: Int64) throws(SpoolError) {

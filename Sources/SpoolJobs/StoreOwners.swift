@@ -76,7 +76,8 @@ extension Store {
             var tally = Tally()
             let moves = try settle(outcomes, now, random, &tally)
             try apply(tally)
-            let count = try end(owner, .released, error: nil, now)
+            let held = try claims(of: [owner])[owner] ?? []
+            let count = try end(owner, held, .released, error: nil, now)
             if count > 0 || !moves.isEmpty { ringForAll() }
             return moves
         }
@@ -90,15 +91,13 @@ extension Store {
     public func recover(now: UnixTime) throws(SpoolError) -> Int {
         let dead = try deadOwners()
         guard !dead.isEmpty else { return 0 }
-        for owner in dead {
-            surroundings.endLeftovers(try claims(of: owner).map(\.claim), files.database)
-        }
+        let lost = try claims(of: dead).values.joined().map(\.claim)
+        surroundings.endLeftovers(lost, files.database)
         return try write("taking back a dead worker's jobs") { () throws(SpoolError) in
             var count = 0
             // Whoever died meanwhile has leftovers that were not ended: the next look finds it.
-            for owner in dead {
-                count += try bury(owner, now)
-            }
+            let held = try claims(of: dead)
+            for owner in dead { count += try bury(owner, held[owner] ?? [], now) }
             if count > 0 { ringForAll() }
             return count
         }
@@ -106,11 +105,13 @@ extension Store {
 
     /// Of a worker with consumers of its own nobody's death is its jobs' fault: it would have told of it. Whoever runs
     /// jobs himself died in the one that he had; of several nobody knows which it was, or whether it was one of them.
-    private func bury(_ owner: Int64, _ now: UnixTime) throws(SpoolError) -> Int {
-        guard try runsItsJobs(owner), try claims(of: owner).count == 1 else {
-            return try end(owner, .workerLost, error: "the worker died", now)
+    private func bury(
+        _ owner: Int64, _ held: [Running], _ now: UnixTime
+    ) throws(SpoolError) -> Int {
+        guard held.count == 1, try runsItsJobs(owner) else {
+            return try end(owner, held, .workerLost, error: "the worker died", now)
         }
-        return try end(owner, .consumerDied, error: "consumer died: its program ended", now)
+        return try end(owner, held, .consumerDied, error: "consumer died: its program ended", now)
     }
 
     private func runsItsJobs(_ owner: Int64) throws(SpoolError) -> Bool {
@@ -133,23 +134,26 @@ extension Store {
         return owners.filter { !lives.isAlive($0) }
     }
 
-    private func claims(
-        of owner: Int64
-    ) throws(SpoolError) -> [(claim: Claim, started: UnixTime)] {
-        let select = try statement("SELECT id, attempt, started FROM running WHERE owner = ?1")
-        select.bind(1, owner)
-        var claims: [(claim: Claim, started: UnixTime)] = []
+    private typealias Running = (claim: Claim, started: UnixTime)
+
+    /// What these owners hold: one way through all that runs, however many they are.
+    private func claims(of owners: [Int64]) throws(SpoolError) -> [Int64: [Running]] {
+        let wanted = Set(owners)
+        let select = try statement("SELECT id, attempt, started, owner FROM running")
+        var claims: [Int64: [Running]] = [:]
         while try select.step() {
+            let owner = select.int(3)
+            guard wanted.contains(owner) else { continue }
             let claim = Claim(job: select.int(0), attempt: select.number(1), owner: owner)
-            claims.append((claim, UnixTime(microseconds: select.int(2))))
+            claims[owner, default: []].append((claim, UnixTime(microseconds: select.int(2))))
         }
         return claims
     }
 
     private func end(
-        _ owner: Int64, _ verdict: Verdict, error: String?, _ now: UnixTime
+        _ owner: Int64, _ held: [Running], _ verdict: Verdict, error: String?, _ now: UnixTime
     ) throws(SpoolError) -> Int {
-        let outcomes = try claims(of: owner).map { (claim, started) in
+        let outcomes = held.map { (claim, started) in
             Outcome(claim, verdict, Run(started: started, ended: now, error: error))
         }
         var tally = Tally()
@@ -167,21 +171,30 @@ extension Store {
         // Who only looks makes no file.
         let hasFile = gate != nil || Path.entry(files.live) != .missing
         let lives = hasFile ? try openLives() : nil
-        let select = try statement(
-            """
-            SELECT o.id, o.name, o.pid, o.consumers, o.queues, o.started,
-              (SELECT count(*) FROM running r WHERE r.owner = o.id)
-            FROM owner o WHERE o.ended IS NULL ORDER BY o.id
-            """)
         var rows: [WorkerRow] = []
-        while try select.step() {
-            rows.append(
-                WorkerRow(
-                    owner: select.int(0), name: select.text(1), pid: Int32(clamping: select.int(2)),
-                    consumers: select.number(3), queues: select.text(4),
-                    started: UnixTime(microseconds: select.int(5)), running: select.number(6)))
+        try looking { () throws(SpoolError) in
+            let running = try countRunning()
+            let select = try statement(
+                "SELECT id, name, pid, consumers, queues, started FROM owner WHERE ended IS NULL ORDER BY id"
+            )
+            while try select.step() {
+                rows.append(
+                    WorkerRow(
+                        owner: select.int(0), name: select.text(1),
+                        pid: Int32(clamping: select.int(2)), consumers: select.number(3),
+                        queues: select.text(4), started: UnixTime(microseconds: select.int(5)),
+                        running: running[select.int(0)] ?? 0))
+            }
         }
         let log = files.writeAheadLog
         return rows.filter { lives?.isAlive($0.owner) ?? Lives.hold(log, $0.owner) }
+    }
+
+    /// How many jobs each owner has.
+    private func countRunning() throws(SpoolError) -> [Int64: Int] {
+        let select = try statement("SELECT owner FROM running")
+        var counts: [Int64: Int] = [:]
+        while try select.step() { counts[select.int(0), default: 0] += 1 }
+        return counts
     }
 }

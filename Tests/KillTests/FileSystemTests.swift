@@ -71,6 +71,26 @@ struct FileSystemTests {
         #expect(try allowed.wait() == 0, "\(allowed.printed)")
     }
 
+    @Test("that is read-only and has a log says what to do with it")
+    func fixedLog() throws {
+        #expect(try spool("put", "--", "true").status == 0)
+        let log = URL(fileURLWithPath: path + "-wal")
+        do {
+            let store = try Store.open(path, .existing)
+            try store.put([NewJob(.kind("k"))], now: .now())
+            let copy = scratch.directory + "/wal"
+            try FileManager.default.copyItem(atPath: log.path, toPath: copy)
+        }
+        try Data(contentsOf: URL(fileURLWithPath: scratch.directory + "/wal")).write(to: log)
+        try? FileManager.default.removeItem(atPath: path + "-shm")
+        try mount.set("ro")
+        let refused = try spool("list")
+        #expect(refused.status == 74, "\(refused)")
+        #expect(refused.printed.contains("jobs.db-wal, which cannot be read"))
+        try mount.set("rw")
+        #expect(try spool("list").status == 0)
+    }
+
     @Test("D4: that has no room for a store at all leaves nothing that looks like one")
     func tiny() throws {
         try mount.set("size=8k")

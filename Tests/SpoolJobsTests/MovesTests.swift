@@ -244,4 +244,28 @@ import Testing
         #expect(try store.workers().isEmpty)
         #expect(try store.recover(now: noon) == 0)
     }
+
+    @Test("a list's body may look at jobs, and is told that it can neither write nor list")
+    func whileListing() throws {
+        let store = try scratch.store()
+        try store.put([.command("a"), .command("b")], now: noon)
+        var told: [SpoolError] = []
+        func note(_ body: () throws(SpoolError) -> Void) {
+            do throws(SpoolError) { try body() } catch { told.append(error) }
+        }
+        var seen: [Int64] = []
+        try store.forEachJob(JobFilter()) { (row) throws(SpoolError) in
+            seen.append(try store.job(row.id).id)
+            note { () throws(SpoolError) in
+                try store.cancel([row.id], signal: 15, grace: .zero, now: noon)
+            }
+            note { () throws(SpoolError) in _ = try store.jobs(JobFilter()) }
+            return true
+        }
+        #expect(seen == [1, 2])
+        #expect(told.count == 4 && told.allSatisfy { "\($0)".contains("a store ") })
+        #expect(try store.counts(queue: nil).ready == 2)
+        try store.cancel([1], signal: 15, grace: .zero, now: noon)
+        #expect(try store.jobs(JobFilter()).count == 2)
+    }
 }
