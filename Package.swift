@@ -224,7 +224,7 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "ExampleTests",
-            dependencies: ["SpoolThreads"] + tutorial.map { .init(stringLiteral: $0) },
+            dependencies: ["Spool", "SpoolThreads"] + tutorial.map { .init(stringLiteral: $0) },
             swiftSettings: strict),
         .testTarget(
             name: "SpoolSelectorsTests",

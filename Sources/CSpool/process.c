@@ -156,6 +156,28 @@ int spool_is_ignored(int signal) {
     return !sigaction(signal, NULL, &action) && action.sa_handler == SIG_IGN;
 }
 
+static char last_words[512];
+static size_t last_words_length;
+
+static void say_last_words(int number) {
+    // Who cannot read it has gone.
+    (void)!write(STDERR_FILENO, last_words, last_words_length);
+    raise(number);  // its action is the default again
+}
+
+void spool_say_when_ended(const char *text) {
+    const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction action = {.sa_handler = SIG_DFL, .sa_flags = SA_RESETHAND | SA_NODEFER};
+    if (text) {
+        last_words_length = strnlen(text, sizeof last_words);
+        memcpy(last_words, text, last_words_length);
+        action.sa_handler = say_last_words;
+    }
+    for (size_t index = 0; index < sizeof numbers / sizeof *numbers; index++) {
+        if (!spool_is_ignored(numbers[index])) sigaction(numbers[index], &action, NULL);
+    }
+}
+
 struct child {
     struct spool_spawn *spawn;
     pid_t parent;

@@ -112,24 +112,4 @@ enum JSONWriter {
     private static func hex(_ digit: UInt8) -> UInt8 {
         digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
     }
-
-    /// Standard base 64 with padding, for bodies that are not text.
-    static func base64(_ bytes: [UInt8]) -> String {
-        let alphabet = Array(
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-        var text: [UInt8] = []
-        text.reserveCapacity((bytes.count + 2) / 3 * 4)
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let count = min(3, bytes.count - start)
-            var bits = 0
-            for index in start..<(start + 3) {
-                bits = bits << 8 | (index < bytes.count ? Int(bytes[index]) : 0)
-            }
-            for index in 0..<4 {
-                let digit = alphabet[bits >> (18 - 6 * index) & 63]
-                text.append(index <= count ? digit : UInt8(ascii: "="))
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
 }

@@ -111,7 +111,7 @@ enum JobText {
             if let text = String(validating: bytes, as: UTF8.self) {
                 object.set("body", text)
             } else {
-                object.set("body_base64", JSONWriter.base64(bytes))
+                object.set("body_base64", Base64.encode(bytes))
             }
         }
     }

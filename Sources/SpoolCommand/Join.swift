@@ -44,10 +44,14 @@ struct Join: SpoolSubcommand {
         try check(jobs)
         let store = try Looking.open(screen.settings.file())
         guard let target = try target(jobs, store) else { return 0 }
+        // With a time limit it ends, whatever it waits for.
+        if limit == nil { try OwnJob(of: store)?.check(joining: target) }
         let joiner = try Joiner(target, of: store)
         var bar = ProgressBar(title: queue ?? "", screen: screen)
+        var notice = WaitNotice(store, screen)
         let begin = Deadline.now()
         let last = try joiner.wait(until: Deadline(after: limit)) { progress in
+            notice.look(at: joiner, of: queue, progress) { bar.makeRoom() }
             bar.show(progress, at: .now())
         }
         bar.end()
@@ -111,7 +115,8 @@ struct Join: SpoolSubcommand {
             ? "\(Phrases.grouped(last.failed)) of \(Phrases.grouped(last.total)) failed"
             : "dead jobs are left from before"
         screen.note(
-            "✖ \(count): \(named)\(more) Look at one with  spool show \(failures[0]) ; "
-                + "run again with  spool retry \(again)")
+            "✖ \(count): \(named)\(more) Look at one with  "
+                + "\(screen.settings.command("show \(failures[0])")) ; "
+                + "run again with  \(screen.settings.command("retry \(again)"))")
     }
 }

@@ -49,6 +49,9 @@ struct Log: SpoolSubcommand {
         screen.showsRaw = raw
         let store = try Looking.open(screen.settings.file())
         let row = try store.job(id, bodyLimit: 0)
+        if follow, OwnJob(of: store)?.id == id {
+            throw .badInput("this is job \(id), and would follow its own words: that would never end.")
+        }
         if let number, number > row.attempt, !follow {
             throw .usage("job \(id) has \(Phrases.counted(row.attempt, "attempt")), not \(number).")
         }
@@ -89,7 +92,8 @@ struct Log: SpoolSubcommand {
         guard screen.isTerminal, LogFile.size(file) ?? 0 == 0 else { return }
         screen.note(
             row.attempt == 0
-                ? "job \(row.id) has not started yet; follow it with:  spool log -f \(row.id)"
+                ? "job \(row.id) has not started yet; follow it with:  "
+                    + screen.settings.command("log -f \(row.id)")
                 : "job \(row.id) wrote nothing.")
     }
 }

@@ -13,8 +13,9 @@ struct NDJSON: Sendable {
     enum Key: Int, CaseIterable {
         case queue, kind, args, body, command, priority, delay, at, retries, backoff, timeout
         case name, env, cwd, limit
+        case bodyBase64
 
-        static let words = allCases.map { "\($0)" }
+        static let words = allCases.map { $0 == .bodyBase64 ? "body_base64" : "\($0)" }
         var word: String { Key.words[rawValue] }
 
         init?(word: String) {
@@ -94,6 +95,7 @@ struct NDJSON: Sendable {
             let range = try reader.skipValue()
             draft.json = String(decoding: reader.bytes[range], as: UTF8.self)
         case .body: draft.body = Array(try text(key, &reader).utf8)
+        case .bodyBase64: draft.body = try bytes(key, &reader)
         case .command: draft.command = try words(&reader)
         case .priority:
             draft.job.priority = try Numbers.priority(
@@ -121,6 +123,14 @@ struct NDJSON: Sendable {
             throw .badInput("\"\(key.word)\" must be a string.")
         }
         return try reader.readString()
+    }
+
+    /// A body that is no text, as `list --json` writes it.
+    private func bytes(_ key: Key, _ reader: inout JSONReader) throws(SpoolError) -> [UInt8] {
+        guard let bytes = Base64.decode(try text(key, &reader)) else {
+            throw .badInput("\"\(key.word)\" must be base 64, with its padding.")
+        }
+        return bytes
     }
 
     private func textOrNumber(
@@ -178,8 +188,10 @@ struct NDJSON: Sendable {
             job.work = .kind(kind)
             job.place = nil
         }
-        guard draft.json == nil || draft.body == nil else {
-            throw .badInput("\"args\" and \"body\" exclude each other.")
+        let contents: [Key] = [.args, .body, .bodyBase64].filter { draft.said.contains(KeySet($0)) }
+        if contents.count > 1 {
+            throw .badInput(
+                "\"\(contents[0].word)\" and \"\(contents[1].word)\" exclude each other.")
         }
         if let json = draft.json { job.body = .json(json) }
         if let body = draft.body { job.body = .bytes(body) }

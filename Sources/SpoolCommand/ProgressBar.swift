@@ -17,6 +17,7 @@ struct ProgressBar {
     private var next = Deadline(nanoseconds: 0)
     private var shown: JoinProgress?
     private var isDrawn = false
+    private var isAway = false
 
     init(title: String, screen: Screen) {
         self.title = title
@@ -28,7 +29,8 @@ struct ProgressBar {
     }
 
     mutating func show(_ progress: JoinProgress, at now: Deadline) {
-        guard progress != shown, now >= next || progress.isFinished else { return }
+        guard progress != shown || isAway, now >= next || progress.isFinished else { return }
+        isAway = false
         guard !(progress.isFinished && shown == nil) else { return }
         defer { shown = progress }
         if screen.settings.isJSON {
@@ -43,6 +45,14 @@ struct ProgressBar {
             next = Deadline(after: ProgressBar.report)
             screen.say(text(progress, at: now))
         }
+    }
+
+    /// Takes the bar away for a line that is to stand above it; the next look draws it again.
+    mutating func makeRoom() {
+        guard isDrawn else { return }
+        _ = Descriptor.write(Array("\r\u{1B}[K".utf8), to: 2)
+        isDrawn = false
+        (isAway, next) = (true, Deadline(nanoseconds: 0))
     }
 
     /// Leaves the last frame and goes on below it.

@@ -19,14 +19,21 @@ enum Putting {
         if arguments.has(.dryRun) { return try PutReport.dryRun(jobs, on: screen) }
         let path = try arguments.settings.file()
         let store = try Store.open(path, warningOn: screen)
+        if arguments.has(.wait) { try OwnJob(of: store)?.check(waitingFor: jobs[0], in: store) }
         PutHints.warnOfNewQueue(jobs, in: store, screen)
         let ids = try named(path) { () throws(SpoolError) in try store.put(jobs, now: now) }
-        try PutReport.tell(ids, jobs, listsIDs: arguments.has(.ids), on: screen)
-        PutHints.sayIfNobodyWatches(jobs, in: store, screen)
-        guard arguments.has(.wait) else { return 0 }
-        var pause = PauseNotice(ids.lowerBound, in: jobs[0].queue, screen)
-        try pause.look(store)
-        return try JobStatus.wait(for: ids.lowerBound, in: store)
+        let tell = { () throws(SpoolError) in
+            try PutReport.tell(ids, jobs, listsIDs: arguments.has(.ids), on: screen)
+        }
+        guard arguments.has(.wait) else {
+            try tell()
+            PutHints.sayIfNobodyWatches(jobs, in: store, screen)
+            return 0
+        }
+        return try screen.saying(ids.lowerBound) { () throws(SpoolError) in
+            try tell()
+            return try JobStatus.wait(for: ids.lowerBound, on: jobs[0].queue, in: store, screen)
+        }
     }
 
     /// The job store says "putting jobs"; a person who put wants to know that it was not.
@@ -180,7 +187,7 @@ enum PutHints {
         // A store that cannot be read fails in the put, with its own words.
         guard let names = try? store.queueNames() else { return }
         for queue in Set(jobs.map(\.queue)).subtracting(names).sorted() {
-            guard let nearest = Suggestion.nearest(to: queue, among: names) else { continue }
+            guard let nearest = Suggestion.mistyped(queue, among: names) else { continue }
             screen.warn("'\(queue)' is a new queue; the nearest existing one is '\(nearest)'.")
         }
     }
@@ -193,9 +200,9 @@ enum PutHints {
         guard !workers.contains(where: { Watching.isWatching($0, queue, kind: job.work.kind) })
         else { return }
         guard Watching.isDue(store.files.directory + "/hint", every: pause) else { return }
-        let option = queue == "default" ? "" : " -q \(queue)"
         screen.note(
-            "hint: no worker is watching '\(queue)'. Start one with:  spool work\(option)")
+            "hint: no worker is watching '\(queue)'. Start one with:  "
+                + screen.settings.command(Watching.work(queue)))
     }
 
     private static func isWanted(_ screen: Screen) -> Bool {
@@ -215,6 +222,11 @@ enum Watching {
             || worker.queues.split(separator: ",").contains { choice in
                 choice.prefix { $0 != "*" } == queue[...]
             }
+    }
+
+    /// The words that start a worker for a queue.
+    static func work(_ queue: String) -> String {
+        queue == "default" ? "work" : "work -q \(queue)"
     }
 
     /// Whether the file was touched longer ago than `pause`; touches it then.

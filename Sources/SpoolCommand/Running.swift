@@ -16,7 +16,7 @@ struct Run: ParsableCommand {
         discussion: """
             Makes sure that a worker watches the queue, starting one if need be (it ends after \
             30 s without work). Exits with the job's status, 128 and the signal's number after a \
-            signal.
+            signal. Ctrl-C ends run, and the job goes on: spool cancel stops it.
 
               spool run -- make test
               spool run -d -- rsync -a src/ dst/
@@ -71,22 +71,34 @@ enum Running {
         }
         let plan = try PutPlan(arguments, now: now)
         let store = try Store.open(arguments.settings.file(), warningOn: screen)
+        if !arguments.has(.detach) {
+            try OwnJob(of: store)?.check(waitingFor: plan.model, in: store)
+        }
         let id = try store.put([plan.model], now: now).lowerBound
-        try ensureWorker(of: plan.model.queue, for: id, store)
         guard !arguments.has(.detach) else {
+            try ensureWorker(of: plan.model.queue, for: id, store)
             try PutReport.tell(id...id, [plan.model], listsIDs: false, on: screen)
             return 0
         }
+        return try screen.saying(id) { () throws(SpoolError) in
+            try ensureWorker(of: plan.model.queue, for: id, store)
+            try follow(id, of: plan.model.queue, store, screen)
+            return JobStatus.exitStatus(of: try store.job(id))
+        }
+    }
+
+    private static func follow(
+        _ id: Int64, of queue: String, _ store: Store, _ screen: Screen
+    ) throws(SpoolError) {
         let follower = try LogFollower(id, in: store, screen: screen, attempt: nil)
-        var pause = PauseNotice(id, in: plan.model.queue, screen)
+        var notice = WaitNotice(store, screen)
         try follower.follow(streams: .both) { () throws(SpoolError) in
-            try pause.look(store)
+            try notice.tellIfPaused(id, on: queue)
             // The worker that was seen may have been about to end, or was killed. One for a file that was moved would
             // make a new one.
             try store.checkInPlace()
-            try ensureWorker(of: plan.model.queue, for: id, store)
+            try ensureWorker(of: queue, for: id, store)
         }
-        return JobStatus.exitStatus(of: try store.job(id, bodyLimit: 0))
     }
 
     private static func ensureWorker(
@@ -121,25 +133,18 @@ enum Running {
     }
 }
 
-/// Tells who waits for a job that its queue is paused, once for each pause.
-struct PauseNotice {
-    private let id: Int64
-    private let queue: String
-    private let screen: Screen
-    private var told: UnixTime?
-
-    init(_ id: Int64, in queue: String, _ screen: Screen) {
-        self.id = id
-        self.queue = queue
-        self.screen = screen
-    }
-
-    mutating func look(_ store: Store) throws(SpoolError) {
-        let since = try store.pausedSince(queue: queue)
-        defer { told = since }
-        guard since != nil, since != told else { return }
-        screen.note(
-            "job \(id) waits in the paused queue '\(queue)'. Go on with:  spool resume \(queue)")
+extension Screen {
+    /// Runs what waits for a job. Whoever ends the waiting by a signal, as by Ctrl-C, is told that the job goes on.
+    func saying(
+        _ id: Int64, _ wait: () throws(SpoolError) -> Int32
+    ) throws(SpoolError) -> Int32 {
+        guard !settings.isQuiet else { return try wait() }
+        let below = isErrorTerminal ? "\n" : ""  // the terminal has echoed ^C
+        spool_say_when_ended(
+            "\(below)job \(id) was not stopped. Follow it with:  \(settings.command("log -f \(id)")) ; "
+                + "stop it with:  \(settings.command("cancel \(id)"))\n")
+        defer { spool_say_when_ended(nil) }
+        return try wait()
     }
 }
 
@@ -153,10 +158,14 @@ enum JobStatus {
         return 1
     }
 
-    static func wait(for id: Int64, in store: Store) throws(SpoolError) -> Int32 {
+    static func wait(
+        for id: Int64, on queue: String, in store: Store, _ screen: Screen
+    ) throws(SpoolError) -> Int32 {
         let joiner = try Joiner(.jobs([id]), of: store)
         defer { joiner.closeElsewhere() }
-        _ = try joiner.wait(until: .never)
+        var notice = WaitNotice(store, screen)
+        try notice.tellIfPaused(id, on: queue)
+        _ = try joiner.wait(until: .never) { notice.look(at: joiner, $0) }
         return exitStatus(of: try store.job(id, bodyLimit: 0))
     }
 }

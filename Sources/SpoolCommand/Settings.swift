@@ -1,6 +1,7 @@
 // Settings.swift - what every command is told besides its own options: the file, how to speak, the environment.
 
 private import Glibc
+private import SpoolJobs
 internal import SpoolThreads
 
 /// The global options, resolved.
@@ -28,6 +29,13 @@ struct Settings {
             throw .usage("no file: HOME is not set.", hint: "Name it with --file or SPOOL_FILE.")
         }
         return home + "/.local/share/spool/default.db"
+    }
+
+    /// What to type for a command on the file of this one, which --file may have named.
+    func command(_ words: String) -> String {
+        guard let fileOption else { return "spool " + words }
+        let path = String(decoding: Words.quote([Array(fileOption.utf8)]), as: UTF8.self)
+        return "spool \(words) --file \(path)"
     }
 
     /// Refuses a URL: as a path it would be another file than the one that was meant, and the jobs would wait in it.

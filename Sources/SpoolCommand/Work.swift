@@ -18,7 +18,7 @@ struct Work: SpoolSubcommand {
             TERM or INT: no new jobs, running ones get --grace; a second one stops at once.
 
               spool work -j 4
-              spool work -q mail*5,default --exec ./handle
+              spool work -q 'mail*5,default' --exec ./handle
               spool work --until-empty && echo all done
             """)
 

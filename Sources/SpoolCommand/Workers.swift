@@ -19,7 +19,8 @@ struct Workers: SpoolSubcommand {
             return 0
         }
         guard !workers.isEmpty else {
-            try screen.line("No worker is alive. Start one with:  spool work")
+            try screen.line(
+                "No worker is alive. Start one with:  " + screen.settings.command("work"))
             return 0
         }
         let now = UnixTime.now()

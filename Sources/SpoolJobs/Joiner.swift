@@ -70,6 +70,9 @@ public final class Joiner {
         }
     }
 
+    /// One of the unfinished jobs at the last look, where they are jobs of their own and not all of a queue.
+    public var awaited: Int64? { left.first ?? witness }
+
     /// Looks once, without waiting.
     public func look() throws(SpoolError) -> JoinProgress {
         switch target {

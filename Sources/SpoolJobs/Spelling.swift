@@ -2,8 +2,21 @@
 
 /// Suggestions for mistyped words.
 public enum Spelling {
-    /// The candidate that is fewest edits away, if it is near enough to be meant: a third of the word at most.
+    /// Letters from which on the beginning of a word is taken for it, as `sta` for `status`.
+    private static let leastBeginning = 2
+
+    /// The shortest candidate that begins with the word, else the one that is fewest edits away, if it is near enough to
+    /// be meant: a third of the word at most.
     public static func nearest(to word: String, among candidates: [String]) -> String? {
+        guard word.drop(while: { $0 == "-" }).count >= leastBeginning else {
+            return mistyped(word, among: candidates)
+        }
+        return candidates.filter { $0.hasPrefix(word) }.min { $0.count < $1.count }
+            ?? mistyped(word, among: candidates)
+    }
+
+    /// As ``nearest(to:among:)``, for a word that may well be new: the beginning of another one is no mistake then.
+    public static func mistyped(_ word: String, among candidates: [String]) -> String? {
         let word = Array(word)
         let scored = candidates.map { ($0, distance(word, Array($0))) }
         guard let best = scored.min(by: { $0.1 < $1.1 }) else { return nil }

@@ -39,6 +39,21 @@ import Testing
         #expect(count >= 10)
     }
 
+    @Test("shows code of every example that the tutorial has a program for")
+    func everyExample() throws {
+        let examples = try FileManager.default.contentsOfDirectory(atPath: Self.top + "/Examples")
+            .filter { $0 != "ProducersAndConsumers" }
+        #expect(examples.count > 10)
+        for example in examples {
+            let link = try #require(
+                lines.firstIndex { $0.contains("(../Examples/\(example)/") },
+                "the tour does not link to \(example)")
+            let next = lines[(link + 1)...].firstIndex { $0.contains("(../Examples/") }
+            let shown = lines[link..<(next ?? lines.endIndex)]
+            #expect(shown.contains("```swift"), "the tour shows nothing of \(example)")
+        }
+    }
+
     @Test("names twins that exist")
     func twins() throws {
         let sources = try FileManager.default.subpathsOfDirectory(atPath: Self.top + "/Sources")
@@ -61,7 +76,8 @@ import Testing
     @Test("names every name of the tutorial")
     func tutorial() {
         let names = [
-            "threading.Thread", "run()", "start()", "join(timeout)", "is_alive()", "getName()",
+            "threading.Thread", "run()", "setName()", "send(obj)", "recv()", "fileno()", "fileobj",
+            "daemon", "cancel_futures", "kqueue", "devpoll", "EPOLLET", "aiohttp", "EOFError", "start()", "join(timeout)", "is_alive()", "getName()",
             "setDaemon(True)", "current_thread()", "threading.Lock()", "acquire(", "release()",
             "threading.RLock()", "threading.Semaphore(", "threading.Event()", "wait(timeout)",
             "set()", "clear()", "is_set()", "queue.Queue(", "queue.LifoQueue",

@@ -86,6 +86,13 @@ private let putMistakes = [
 
 private let otherMistakes = [
     Mistake(["lst"], 64, "'lst' is not a spool command. Did you mean 'list'?"),
+    Mistake(["stat"], 64, "'stat' is not a spool command. Did you mean 'status'?"),
+    Mistake(["li"], 64, "'li' is not a spool command. Did you mean 'list'?"),
+    Mistake(["compl"], 64, "'compl' is not a spool command. Did you mean 'completions'?"),
+    Mistake(
+        ["put", "--prio", "3", "--", "ls"], 64,
+        "unknown option '--prio' before the command. Did you mean '--priority'?"
+            + "  (write -- before a command that begins with '-')"),
     Mistake(["xyzzy"], 64, "'xyzzy' is not a spool command. The commands:  spool --help"),
     Mistake(["--file", "x"], 64, "a command is missing. The commands:  spool --help"),
     Mistake(["-v", "--color=never"], 64, "a command is missing. The commands:  spool --help"),

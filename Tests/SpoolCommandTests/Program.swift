@@ -123,7 +123,10 @@ enum Program {
         environment.append(nil)
         var pid: pid_t = 0
         var status: Int32 = 0
-        guard let program, posix_spawn(&pid, program, &actions, nil, arguments, environment) == 0
+        var attributes = hearingSignals()
+        defer { posix_spawnattr_destroy(&attributes) }
+        guard let program,
+            posix_spawn(&pid, program, &actions, &attributes, arguments, environment) == 0
         else { return Result(status: -1, output: [], errors: "could not be started") }
         let isKilled = !Patience.hasEnded(pid)
         if isKilled { kill(pid, SIGKILL) }
@@ -132,6 +135,17 @@ enum Program {
         return Result(
             status: exit, output: content(output),
             errors: String(decoding: content(errors), as: UTF8.self), isKilled: isKilled)
+    }
+
+    /// Threads of the test program block signals, and what they start would inherit that.
+    private static func hearingSignals() -> posix_spawnattr_t {
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        return attributes
     }
 
     private static func temporary(_ text: String) -> Int32 {

@@ -188,6 +188,34 @@ import Testing
         #expect(kept == "1|0\n0|1")
     }
 
+    @Test("has the same body that list --json says, whatever its bytes are")
+    func body() throws {
+        for count in 0...5 {
+            let bytes = (0..<count).map { UInt8(255 - 3 * $0) }
+            #expect(Base64.decode(Base64.encode(bytes)) == bytes)
+        }
+        #expect((Base64.encode([0xFF]), Base64.encode(Array("abcd".utf8))) == ("/w==", "YWJjZA=="))
+        for wrong in ["/w=", "/w", "/x==", "=w==", "/w =", "====", "/w==/w==", "/-=="] {
+            #expect(Base64.decode(wrong) == nil, "\(wrong)")
+        }
+        let bench = try Bench()
+        bench.spool("put", "-k", "m", "--priority", "low", #"{"to":"é"}"#)
+        bench.spool("put", "-n", "label", "--body", "text", "--", "cat", "a b")
+        #expect(bench.shell("printf 'a\\377\\0b' | spool put -k m --body -").status == 0)
+        let chosen = "{queue, kind, name, command, priority, args, body, body_base64}"
+        let put = bench.shell(
+            """
+            spool list --json | jq -c '\(chosen)' | spool put --file copy.db --ndjson -
+            for file in jobs.db copy.db; do
+                sqlite3 $file "SELECT state, queue, kind, name, command, priority, hex(body) FROM jobs
+                ORDER BY coalesce(kind, ''), priority, id" > $file.jobs
+            done
+            cat copy.db.jobs; cmp jobs.db.jobs copy.db.jobs
+            """)
+        #expect(put.status == 0, "\(put.text)\(put.errors)")
+        #expect(put.text.contains("61FF0062"))
+    }
+
     @Test(
         "is refused with what is wrong",
         arguments: [
@@ -198,6 +226,14 @@ import Testing
             (#"{}"#, #"neither "command" nor "kind" is there."#),
             (#"{"kind":"m","command":["x"]}"#, #""command" and "kind" exclude each other."#),
             (#"{"kind":"m","args":1,"body":"x"}"#, #""args" and "body" exclude each other."#),
+            (
+                #"{"kind":"m","body":"","body_base64":""}"#,
+                #""body" and "body_base64" exclude each other."#
+            ),
+            (
+                #"{"kind":"m","body_base64":"/w="}"#,
+                #""body_base64" must be base 64, with its padding."#
+            ),
             (#"{"kind":"m","kind":"n"}"#, #""kind" stands there twice."#),
             (#"{"kind":"m","cwd":"/"}"#, #""cwd", "env" and "limit" belong to a "command"."#),
             (
