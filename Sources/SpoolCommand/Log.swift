@@ -50,7 +50,8 @@ struct Log: SpoolSubcommand {
         let store = try Looking.open(screen.settings.file())
         let row = try store.job(id, bodyLimit: 0)
         if follow, OwnJob(of: store)?.id == id {
-            throw .badInput("this is job \(id), and would follow its own words: that would never end.")
+            throw .badInput(
+                "this is job \(id), and would follow its own words: that would never end.")
         }
         if let number, number > row.attempt, !follow {
             throw .usage("job \(id) has \(Phrases.counted(row.attempt, "attempt")), not \(number).")

@@ -55,9 +55,11 @@ struct OwnJob {
         let watching = try store.workers().filter {
             Watching.isWatching($0, job.queue, kind: job.work.kind)
         }
-        let isAlone = !watching.isEmpty && watching.allSatisfy { worker in
-            worker.owner == self.worker.owner && worker.consumers == 1
-        }
+        let isAlone =
+            !watching.isEmpty
+            && watching.allSatisfy { worker in
+                worker.owner == self.worker.owner && worker.consumers == 1
+            }
         guard isAlone else { return }
         throw .badInput(
             "this is job \(id), and its worker's only consumer, which has it, is the only one that "

@@ -4,7 +4,8 @@ import Foundation
 import Testing
 
 @Suite("The samples of the documents") struct SampleTests {
-    private static let top = String(#filePath.dropLast("/Tests/ExampleTests/SampleTests.swift".count))
+    private static let top = String(
+        #filePath.dropLast("/Tests/ExampleTests/SampleTests.swift".count))
 
     /// Lines without what only makes them line up.
     private static func read(_ path: String) throws -> [String] {

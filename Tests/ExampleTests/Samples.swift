@@ -72,7 +72,8 @@ enum Samples {
     static func queues() throws {
         let queue = Queue<String>(maxsize: 1024)
         try Thread.detach("eater") {
-            while (try? queue.work { dish in print("ate \(dish)") }) != nil {}  // ends when the queue is shut down
+            // Ends when the queue is shut down.
+            while (try? queue.work { dish in print("ate \(dish)") }) != nil {}
         }
         for dish in ["soup", "bread"] { try queue.put(dish) }
         try queue.join()  // returns when both are eaten

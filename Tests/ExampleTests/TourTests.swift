@@ -77,7 +77,8 @@ import Testing
     func tutorial() {
         let names = [
             "threading.Thread", "run()", "setName()", "send(obj)", "recv()", "fileno()", "fileobj",
-            "daemon", "cancel_futures", "kqueue", "devpoll", "EPOLLET", "aiohttp", "EOFError", "start()", "join(timeout)", "is_alive()", "getName()",
+            "daemon", "cancel_futures", "kqueue", "devpoll", "EPOLLET", "aiohttp", "EOFError",
+            "start()", "join(timeout)", "is_alive()", "getName()",
             "setDaemon(True)", "current_thread()", "threading.Lock()", "acquire(", "release()",
             "threading.RLock()", "threading.Semaphore(", "threading.Event()", "wait(timeout)",
             "set()", "clear()", "is_set()", "queue.Queue(", "queue.LifoQueue",
