@@ -165,7 +165,10 @@ struct Invocation {
     private func explain(_ error: any Error) throws(SpoolError) -> Int32 {
         let text = Spool.fullMessage(for: error)
         guard Spool.exitCode(for: error) == .success else {
-            throw .usage(Invocation.sentence(Spool.message(for: error)))
+            let sentence = Invocation.sentence(Spool.message(for: error))
+            let lacksWord = sentence.hasPrefix("missing expected argument")
+            let help = texts.first.map { "Try:  spool help \($0)" }
+            throw .usage(sentence, hint: lacksWord ? help : nil)
         }
         let screen = Screen(Settings())
         try screen.line(text)

@@ -80,6 +80,7 @@ struct Work: SpoolSubcommand {
         Store.boundGate(Work.gatePatience)
         let summary = try supervisor.run()
         try tell(summary, on: screen)
+        if untilEmpty, exec == nil { sayWhatIsLeft(options, screen) }
         return untilEmpty && summary.dead + summary.cancelled > 0 ? 1 : 0
     }
 
@@ -133,6 +134,24 @@ struct Work: SpoolSubcommand {
             throw .usage("--exec: the program's path must be UTF-8 text.")
         }
         return text
+    }
+
+    /// Who sees a worker end with jobs that are ready wants to know why: it takes all but typed ones.
+    private func sayWhatIsLeft(_ options: WorkerOptions, _ screen: Screen) {
+        guard !screen.settings.isQuiet, let store = try? Store.open(options.file, .readOnly),
+            let queues = try? store.queues()
+        else { return }
+        let chosen = options.selection.queues.map(\.queue)
+        for queue in queues where chosen.isEmpty || chosen.contains(queue.name) {
+            guard queue.counts.ready > 0, queue.pausedSince == nil else { continue }
+            var filter = JobFilter(limit: 1)
+            (filter.states, filter.queue) = ([.ready], queue.name)
+            guard let kind = (try? store.jobs(filter))?.first?.kind else { continue }
+            let count = queue.counts.ready
+            screen.note(
+                "spool work: \(Phrases.counted(count, "job")) \(count == 1 ? "is" : "are") left on "
+                    + "'\(queue.name)': typed ones, as \(kind), need a worker with --exec PROGRAM")
+        }
     }
 
     private static func greeting(_ options: WorkerOptions) -> String {

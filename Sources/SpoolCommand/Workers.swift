@@ -30,7 +30,7 @@ struct Workers: SpoolSubcommand {
         for worker in workers {
             table.add([
                 Cell(Escaping.line(worker.name), .bold), Cell(String(worker.pid)),
-                Cell(busy(worker)),
+                Cell(Workers.busy(worker)),
                 Cell(Phrases.age(now - worker.started)),
                 Cell(worker.queues.isEmpty ? "all" : Escaping.line(worker.queues)),
             ])
@@ -39,9 +39,11 @@ struct Workers: SpoolSubcommand {
         return 0
     }
 
-    /// A program with the library has no number of consumers.
-    private func busy(_ worker: WorkerRow) -> String {
-        worker.consumers == 0 ? "\(worker.running)" : "\(worker.running)/\(worker.consumers)"
+    /// A program with the library has no number of consumers. Short jobs are handed out ahead: a consumer may hold more
+    /// than the one that it is at.
+    static func busy(_ worker: WorkerRow) -> String {
+        guard worker.consumers > 0 else { return String(worker.running) }
+        return "\(min(worker.running, worker.consumers))/\(worker.consumers)"
     }
 
     private func json(_ worker: WorkerRow) -> JSONObject {

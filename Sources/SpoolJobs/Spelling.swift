@@ -5,8 +5,8 @@ public enum Spelling {
     /// Letters from which on the beginning of a word is taken for it, as `sta` for `status`.
     private static let leastBeginning = 2
 
-    /// The shortest candidate that begins with the word, else the one that is fewest edits away, if it is near enough to
-    /// be meant: a third of the word at most.
+    /// The shortest candidate that begins with the word, else the one that is fewest edits away, if it is near enough
+    /// to be meant: a third of the word at most.
     public static func nearest(to word: String, among candidates: [String]) -> String? {
         guard word.drop(while: { $0 == "-" }).count >= leastBeginning else {
             return mistyped(word, among: candidates)
@@ -17,10 +17,12 @@ public enum Spelling {
 
     /// As ``nearest(to:among:)``, for a word that may well be new: the beginning of another one is no mistake then.
     public static func mistyped(_ word: String, among candidates: [String]) -> String? {
+        // The dashes of an option are no letters of which some may be wrong.
+        let letters = word.drop { $0 == "-" }.count
         let word = Array(word)
         let scored = candidates.map { ($0, distance(word, Array($0))) }
         guard let best = scored.min(by: { $0.1 < $1.1 }) else { return nil }
-        return best.1 <= max(1, (word.count + 1) / 3) ? best.0 : nil
+        return best.1 <= max(1, (letters + 1) / 3) ? best.0 : nil
     }
 
     /// Edits from one word to the other, a swap of neighbours counting as one (Damerau 1964, restricted).

@@ -86,6 +86,11 @@ private let putMistakes = [
 
 private let otherMistakes = [
     Mistake(["lst"], 64, "'lst' is not a spool command. Did you mean 'list'?"),
+    Mistake(["show"], 64, "missing expected argument '<id>'.  Try:  spool help show"),
+    Mistake(
+        ["put", "--tail", "3", "--", "ls"], 64,
+        "unknown option '--tail' before the command."
+            + "  (write -- before a command that begins with '-')"),
     Mistake(["stat"], 64, "'stat' is not a spool command. Did you mean 'status'?"),
     Mistake(["li"], 64, "'li' is not a spool command. Did you mean 'list'?"),
     Mistake(["compl"], 64, "'compl' is not a spool command. Did you mean 'completions'?"),

@@ -3,6 +3,9 @@
 import SpoolThreads
 import Testing
 
+@testable import SpoolCommand
+@testable import SpoolJobs
+
 @Suite("Who waits", .timeLimit(.minutes(10))) struct WaitNoticeTests {
     let bench: Bench
 
@@ -77,6 +80,33 @@ import Testing
         let join = bench.spool("join", "2", "--timeout", "3s")
         #expect(join.errors == "error: 1 job not finished after 3s (--timeout).\n")
         _ = try bench.end(worker)
+    }
+
+    @Test("for work --until-empty is told of typed jobs, which it has no program for")
+    func typed() {
+        bench.spool("put", "-k", "mail.send", "{}")
+        bench.spool("put", "-q", "other", "-k", "mail.send", "{}")
+        bench.spool("put", "--", "true")
+        let left =
+            "spool work: 1 job is left on 'default': typed ones, as mail.send, need a worker with "
+            + "--exec PROGRAM"
+        let work = bench.spool("work", "--until-empty", "-q", "default")
+        #expect(work.status == 0)
+        #expect(work.errors.split(separator: "\n").dropFirst().map(String.init) == [left])
+        let all = bench.spool("work", "--until-empty", "--exec", "true")
+        #expect(all.errors.split(separator: "\n").count == 1, "\(all.errors)")
+    }
+
+    @Test("for a worker sees at most as many busy consumers as it has")
+    func busy() {
+        var worker = WorkerRow(
+            owner: 1, name: "w", pid: 1, consumers: 2, queues: "",
+            started: UnixTime(microseconds: 0), running: 25)
+        #expect(Workers.busy(worker) == "2/2")
+        worker.running = 1
+        #expect(Workers.busy(worker) == "1/2")
+        worker.consumers = 0
+        #expect(Workers.busy(worker) == "1")
     }
 
     @Test(
@@ -158,7 +188,8 @@ import Testing
         let script = """
             '\(Program.spool)' init --quiet other.db
             '\(Program.spool)' work --file other.db --idle-exit 5s --detach > said
-            \(other) > said && '\(Program.spool)' join --file other.db && '\(Program.spool)' log --file other.db 1 > said
+            \(other) > said && '\(Program.spool)' join --file other.db || exit 1
+            '\(Program.spool)' log --file other.db 1 > said
             """
         #expect(work(script) == "0\nhello\n")
     }
@@ -180,7 +211,8 @@ import Testing
         let script = """
             '\(Program.spool)' join -q other 2> said && '\(Program.spool)' join --timeout 1ms 2> said
             test $? = 124 || exit 1
-            setsid sh -c "echo x > left; while test \\$(sqlite3 jobs.db 'SELECT state FROM jobs WHERE id = 2') = running; do :; done
+            setsid sh -c "echo x > left
+            while test \\$(sqlite3 jobs.db 'SELECT state FROM jobs WHERE id = 2') = running; do :; done
             '\(Program.spool)' join && echo joined > said" > /dev/null 2>&1 &
             until test -s left; do :; done
             """

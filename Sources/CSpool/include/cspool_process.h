@@ -121,8 +121,8 @@ int spool_signal_descriptor(const int *signals, int count);
 /// Whether the signal is ignored, as nohup(1) asks for SIGHUP.
 int spool_is_ignored(int signal);
 
-/// From now on INT, TERM and HUP write this on standard error before they end the process, unless they are ignored. NULL:
-/// no more. Only from a process with one thread.
+/// From now on INT, TERM and HUP write this on standard error before they end the process, unless they are ignored.
+/// NULL: no more. Only from a process with one thread.
 void spool_say_when_ended(const char *text);
 
 /// Default handlers for all signals and an empty mask, whatever the caller inherited.
