@@ -165,10 +165,13 @@ struct Invocation {
     private func explain(_ error: any Error) throws(SpoolError) -> Int32 {
         let text = Spool.fullMessage(for: error)
         guard Spool.exitCode(for: error) == .success else {
-            let sentence = Invocation.sentence(Spool.message(for: error))
-            let lacksWord = sentence.hasPrefix("missing expected argument")
+            let sentence = Invocation.plausible(
+                Invocation.sentence(Spool.message(for: error)))
+            let isLeftAlone =
+                sentence.hasPrefix("missing expected argument")
+                || sentence.hasPrefix("unknown option") && !sentence.hasSuffix("?")
             let help = texts.first.map { "Try:  spool help \($0)" }
-            throw .usage(sentence, hint: lacksWord ? help : nil)
+            throw .usage(sentence, hint: isLeftAlone ? help : nil)
         }
         let screen = Screen(Settings())
         try screen.line(text)
@@ -189,6 +192,15 @@ struct Invocation {
         let first = text.prefix(1).lowercased()
         let isEnded = text.hasSuffix(".") || text.hasSuffix("?") || text.hasSuffix("…")
         return first + text.dropFirst() + (isEnded ? "" : ".")
+    }
+
+    /// Without a suggestion of the parser that is far from what was typed, as '--quiet' for '--wait'.
+    private static func plausible(_ sentence: String) -> String {
+        let parts = sentence.split(separator: "'", omittingEmptySubsequences: false)
+        guard parts.count == 5, parts[2] == ". Did you mean ",
+            Suggestion.nearest(to: String(parts[1]), among: [String(parts[3])]) == nil
+        else { return sentence }
+        return "\(parts[0])'\(parts[1])'."
     }
 
     private func report(_ error: SpoolError) -> Int32 {
