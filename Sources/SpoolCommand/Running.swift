@@ -83,7 +83,7 @@ enum Running {
         return try screen.saying(id) { () throws(SpoolError) in
             try ensureWorker(of: plan.model.queue, for: id, store)
             try follow(id, of: plan.model.queue, store, screen)
-            return JobStatus.exitStatus(of: try store.job(id))
+            return JobStatus.exitStatus(of: try store.job(id, bodyLimit: 0))
         }
     }
 

@@ -178,7 +178,7 @@ import Testing
     func ended() throws {
         let store = try scratch.store()
         let owner = try store.owner()
-        let lives = try Lives(store.files.live)
+        let lives = try Lives(store.files)
         #expect(lives.isAlive(owner))
         try store.retire(owner: owner, now: noon)
         #expect(!lives.isAlive(owner))
