@@ -10,9 +10,10 @@ public import SpoolThreads
 
 /// The longest that a test waits for anything.
 public enum Patience {
-    /// What takes longer does not come: a minute, or as many seconds as SPOOL_PATIENCE says.
+    /// What takes longer does not come: eight minutes, or as many seconds as SPOOL_PATIENCE says. In a run of all tests a
+    /// task may wait for minutes for one of the threads that run tasks, as tests that block have them.
     public static let longest = Duration.seconds(
-        getenv("SPOOL_PATIENCE").flatMap { Int64(String(cString: $0)) } ?? 60)
+        getenv("SPOOL_PATIENCE").flatMap { Int64(String(cString: $0)) } ?? 480)
 
     /// When a wait that begins now gives up.
     public static var limit: Deadline { Deadline(after: longest) }
