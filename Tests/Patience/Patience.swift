@@ -10,8 +10,8 @@ public import SpoolThreads
 
 /// The longest that a test waits for anything.
 public enum Patience {
-    /// What takes longer does not come: eight minutes, or as many seconds as SPOOL_PATIENCE says. In a run of all tests a
-    /// task may wait for minutes for one of the threads that run tasks, as tests that block have them.
+    /// What takes longer does not come: eight minutes, or as many seconds as SPOOL_PATIENCE says. In a run of all tests
+    /// a task may wait for minutes for one of the threads that run tasks, as tests that block have them.
     public static let longest = Duration.seconds(
         getenv("SPOOL_PATIENCE").flatMap { Int64(String(cString: $0)) } ?? 480)
 
