@@ -18,7 +18,8 @@ struct OwnJob {
     init?(of store: Store) {
         guard let id = Environment.text("SPOOL_JOB_ID").flatMap({ Int64($0) }),
             let attempt = Environment.text("SPOOL_ATTEMPT").flatMap({ Int($0) }),
-            let row = try? store.job(id), row.state == .running, row.attempt == attempt,
+            let row = try? store.job(id, bodyLimit: 0), row.state == .running,
+            row.attempt == attempt,
             let workers = try? store.workers()
         else { return nil }
         let ancestors = OwnJob.ancestors()

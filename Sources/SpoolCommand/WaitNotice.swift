@@ -85,7 +85,7 @@ struct WaitNotice {
 
     private func ready(_ joiner: Joiner, _ queue: String?) throws(SpoolError) -> [Ready] {
         if let id = joiner.awaited {
-            let row = try store.job(id)
+            let row = try store.job(id, bodyLimit: 0)
             guard row.state == .ready else { return [] }
             return [Ready(what: "job \(id) waits", queue: row.queue, kind: row.kind)]
         }
