@@ -73,7 +73,26 @@ public final class Doorbell {
     /// Empties the descriptor. Call it before you look at the store, each time.
     /// - Returns: After how long to look again although nothing rang: somebody writes, and the commit is not there yet.
     public func answer() -> Duration? {
-        if drain() { patience = .milliseconds(1) }
+        if drain().hasWritten { patience = .milliseconds(1) }
+        return whenToLook()
+    }
+
+    /// As ``answer()`` for who then looks with an exchange and tells what it saw: what has rung is to be seen there, so
+    /// that nothing is read of the store before.
+    public func answerRing() -> Duration? {
+        let heard = drain()
+        if heard.hasRung {
+            patience = nil
+            return nil
+        }
+        if heard.hasWritten { patience = .milliseconds(1) }
+        return whenToLook()
+    }
+
+    /// The ``Exchange/version`` of an exchange with the store.
+    public func saw(_ version: Int64) { seen = version }
+
+    private func whenToLook() -> Duration? {
         guard let wait = patience else { return nil }
         let version = (try? store.dataVersion()) ?? seen  // an error shows when the caller looks
         if version != seen {
@@ -98,9 +117,9 @@ public final class Doorbell {
         return store.gate == nil ? 0 : (try? store.recover(now: .now())) ?? 0
     }
 
-    /// True if the log was written to.
-    private func drain() -> Bool {
-        var wasWritten = false
+    /// Whether somebody rang, and whether the log was written to.
+    private func drain() -> (hasRung: Bool, hasWritten: Bool) {
+        var heard = (hasRung: false, hasWritten: false)
         withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer in
             while true {
                 let count = read(inotify, buffer.baseAddress, buffer.count)
@@ -108,13 +127,16 @@ public final class Doorbell {
                 var offset = 0
                 while offset + MemoryLayout<inotify_event>.size <= count {
                     let event = buffer.load(fromByteOffset: offset, as: inotify_event.self)
-                    if event.wd == log { wasWritten = true }
+                    if event.wd == bell { heard.hasRung = true }
+                    if event.wd == log { heard.hasWritten = true }
                     if event.wd == log, event.mask & UInt32(IN_IGNORED) != 0 { watchLog() }
                     offset += MemoryLayout<inotify_event>.size + Int(event.len)
                 }
+                // Files that are watched themselves have no names in their events.
+                guard count == buffer.count else { return }
             }
         }
-        return wasWritten
+        return heard
     }
 
     /// Sleeps until it rings, at most until the deadline, `again` or the safety poll. Then answer, and look.

@@ -86,17 +86,19 @@ public struct Cancellation: Hashable, Sendable {
 /// What one "finish k, take n" transaction gave.
 public struct Exchange: Sendable {
     /// For each outcome given, in order: where the job went; nil if the claim was lost and nothing changed.
-    public var settled: [Move?]
+    public var settled: [Move?] = []
     /// The jobs that were taken.
-    public var claimed: [ClaimedJob]
+    public var claimed: [ClaimedJob] = []
     /// Told on each exchange until they settle.
-    public var cancellations: [Cancellation]
+    public var cancellations: [Cancellation] = []
     /// When the next scheduled or retrying job, of any queue, becomes ready.
     public var nextDue: UnixTime?
     /// What the selected queues hold after the exchange, of the kinds that the worker can do.
-    public var counts: Counts
+    public var counts = Counts()
     /// Jobs that this worker could take now: ready, of its kinds, in a queue that is not paused.
-    public var takeable: Int
+    public var takeable = 0
     /// Of `counts`, jobs that are ready or retrying in queues that are paused, by queue. Nobody takes them.
-    public var paused: [String: Int]
+    public var paused: [String: Int] = [:]
+    /// What was committed by others when it looked, for ``Doorbell/saw(_:)``.
+    public var version: Int64 = 0
 }

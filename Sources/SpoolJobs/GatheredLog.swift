@@ -32,8 +32,8 @@ final class GatheredLog {
     /// Where the first of the bytes goes that are held.
     private var start: sqlite3_int64 = 0
     private var isHolding = false
-    /// The disk is to begin with what is written.
-    private var isUrgent = false
+    /// When what COMMIT writes is to be on disk.
+    private var syncing = Store.Syncing.first
     /// Of our own, as SQLite keeps its to itself; -1 where it is not a file of the system's.
     private let descriptor: Int32
     /// A frame's header has come, and not its page yet.
@@ -93,13 +93,13 @@ final class GatheredLog {
     }
 
     /// Runs COMMIT, and holds back what it writes.
-    /// - Parameter isUrgent: It will be synced as soon as COMMIT has returned.
     func holding(
-        isUrgent: Bool, _ commit: () throws(SpoolError) -> Void
+        _ syncing: Store.Syncing, _ commit: () throws(SpoolError) -> Void
     ) throws(SpoolError) {
         (isHolding, awaitsPage, isLast, mayStand) = (true, false, false, false)
         (isWhole, hasSynced) = (false, false)
-        self.isUrgent = isUrgent
+        self.syncing = syncing
+        defer { self.syncing = .first }
         do throws(SpoolError) {
             try commit()
         } catch {
@@ -138,8 +138,9 @@ final class GatheredLog {
             return GatheredLog.passing(file) { $0.pointee.xTruncate(file, size) }
         }
         ours.xSync = { file, flags in
-            // A log that begins anew has its header synced before its first frame comes.
             let log = GatheredLog.of(file)
+            if log?.leavesSync ?? false { return SQLITE_OK }
+            // A log that begins anew has its header synced before its first frame comes.
             return GatheredLog.passing(file, holdsOn: true) { inner in
                 let sync = { inner.pointee.xSync(file, flags) }
                 let status = log?.aroundSync?(sync) ?? sync()
@@ -179,6 +180,10 @@ final class GatheredLog {
 
     private func noteSync() { hasSynced = isWhole }
 
+    /// The commit was written, and SQLite would sync it now. To tell it before, with PRAGMA synchronous, costs a
+    /// statement each time.
+    private var leavesSync: Bool { syncing != .first && isWhole }
+
     private func hold(
         _ bytes: UnsafeRawBufferPointer, _ offset: sqlite3_int64, isEnd: Bool
     ) -> Int32 {
@@ -201,7 +206,7 @@ final class GatheredLog {
         let end = from + Int64(size)
         if !isFirst { growAhead(from: end) }
         isFirst = false
-        if isUrgent { startWriting() }
+        if syncing == .afterwards { startWriting() }
         return SQLITE_OK
     }
 

@@ -10,7 +10,6 @@ internal import SpoolThreads
 final class Connection {
     let path: String
     let handle: OpaquePointer
-    private var isSynced = true
     /// A lock could not be had for as long as anybody waits for one. Perhaps this connection holds it itself.
     private(set) var isLockedOut = false
     /// As ``isLockedOut``, from reading: nobody holds that lock for more than an instant.
@@ -115,14 +114,6 @@ final class Connection {
     /// How many rows the last INSERT, UPDATE or DELETE changed.
     var changes: Int { Int(sqlite3_changes(handle)) }
 
-    /// Whether commits from now on are on disk when they return, with those before them, or only in the file: what
-    /// was not synced outlives every process, but not a power cut. Not inside a transaction. See PRAGMA synchronous.
-    func setSynced(_ synced: Bool) throws(SpoolError) {
-        guard synced != isSynced else { return }
-        try execute(synced ? "PRAGMA synchronous=EXTRA" : "PRAGMA synchronous=NORMAL")
-        isSynced = synced
-    }
-
     /// Its write-ahead log. Nil before it has read.
     var log: LogFile? { LogFile(handle, gathered) }
 
@@ -137,13 +128,12 @@ final class Connection {
     /// Whether the COMMIT that ran last has synced what it wrote. See ``GatheredLog/hasSynced``.
     var commitHasSynced: Bool { gathered?.hasSynced ?? false }
 
-    /// Runs COMMIT.
-    /// - Parameter isUrgent: It will be synced as soon as it has returned.
+    /// Runs COMMIT. What is not synced outlives every process, but not a power cut.
     func committing(
-        isUrgent: Bool, _ commit: () throws(SpoolError) -> Void
+        _ syncing: Store.Syncing, _ commit: () throws(SpoolError) -> Void
     ) throws(SpoolError) {
         guard let gathered else { return try commit() }
-        try gathered.holding(isUrgent: isUrgent, commit)
+        try gathered.holding(syncing, commit)
     }
 
     /// False inside BEGIN ... COMMIT.

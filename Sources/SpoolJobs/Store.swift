@@ -288,7 +288,6 @@ public final class Store {
         let (ledger, board) = try shared()
         try endTransaction()
         if ledger.isDoubtful { try mendLog(ledger) }
-        try connection.setSynced(syncing == .first)
         try begin(doing)
         do throws(SpoolError) {
             let value = try body()
@@ -337,7 +336,7 @@ public final class Store {
     ) throws(SpoolError) -> UInt64 {
         do throws(SpoolError) {
             if syncing == .first { return try commitSynced(doing, ledger) }
-            try runCommit(doing, isUrgent: syncing == .afterwards)
+            try runCommit(doing, syncing)
             return ledger.commit()
         } catch {
             // Of a full disk it is known whether the last page did not fit.
@@ -353,16 +352,16 @@ public final class Store {
         var number: UInt64 = 0
         try syncing { () throws(SpoolError) in
             guard !ledger.isBroken else { throw SyncLedger.failure(files.database, doing) }
-            try runCommit(doing)
+            try runCommit(doing, .first)
             // One that changed nothing has synced nothing, neither what others have committed.
             number = connection.commitHasSynced ? ledger.commitSynced() : ledger.commit()
         }
         return number
     }
 
-    private func runCommit(_ doing: String, isUrgent: Bool = false) throws(SpoolError) {
+    private func runCommit(_ doing: String, _ syncing: Syncing) throws(SpoolError) {
         let commit = try statement("COMMIT")
-        try connection.committing(isUrgent: isUrgent) { () throws(SpoolError) in
+        try connection.committing(syncing) { () throws(SpoolError) in
             try commit.run(doing)
         }
     }

@@ -14,14 +14,15 @@ extension Store {
     /// nothing when there is nothing to settle and nothing to take.
     /// - Parameters:
     ///   - owner: From ``register(name:consumers:queues:now:)``.
+    ///   - isExpected: There are likely jobs to take: it is not looked whether there are before others are kept from
+    ///     writing.
     ///   - random: In 0 ..< 1: spreads retries, draws queues by weight.
     public func exchange(
         owner: Int64, settle outcomes: [Outcome], take: Int, from selection: Selection,
-        now: UnixTime,
-        random: () -> Double
+        isExpected: Bool = false, now: UnixTime, random: () -> Double
     ) throws(SpoolError) -> Exchange {
-        if outcomes.isEmpty {
-            let seen = try look(owner: owner, selection, lanes(of: selection))
+        if outcomes.isEmpty, !isExpected {
+            let seen = try look(owner: owner, selection)
             let isDue = seen.nextDue.map { $0 <= now } ?? false
             if !isDue, take == 0 || seen.takeable == 0 { return seen }
         }
@@ -54,12 +55,21 @@ extension Store {
     }
 
     /// What the store holds for a worker, without claiming.
+    private func look(owner: Int64, _ selection: Selection) throws(SpoolError) -> Exchange {
+        var seen = Exchange()
+        try looking { () throws(SpoolError) in
+            seen = try look(owner: owner, selection, try lanes(of: selection))
+        }
+        return seen
+    }
+
     private func look(
         owner: Int64, _ selection: Selection, _ lanes: [Lane]
     ) throws(SpoolError) -> Exchange {
-        var result = Exchange(
-            settled: [], claimed: [], cancellations: try cancellations(owner: owner),
-            nextDue: try nextDue(), counts: Counts(), takeable: 0, paused: [:])
+        var result = Exchange()
+        result.version = try dataVersion()
+        result.cancellations = try cancellations(owner: owner)
+        result.nextDue = try nextDue()
         for lane in lanes where selection.includes(lane.queue) && selection.canDo(lane.kind) {
             result.counts = result.counts + lane.counts
             guard lane.isPaused else {

@@ -151,7 +151,6 @@ extension Store {
     /// Once all of the log was copied, the next write begins it anew. Whoever opens the store while
     /// nobody else has reads the log up to its end: a write now keeps that short.
     func restartLog() throws(SpoolError) {
-        try connection.setSynced(true)
         try statement("BEGIN IMMEDIATE").run("restarting its log")
         try statement("UPDATE spool SET log_restarts = log_restarts + 1").run("restarting its log")
         try statement("COMMIT").run("restarting its log")

@@ -197,7 +197,7 @@ public final class Supervisor {
     private func answerBell() {
         // Nil: rung, or a foreign commit can be seen. Else somebody writes, perhaps we: ask the bell
         // again, not the store.
-        guard let wait = bell.answer() else {
+        guard let wait = bell.answerRing() else {
             bellAt = .never
             _ = state.handle(.rang, now: .now())
             return
@@ -245,8 +245,10 @@ public final class Supervisor {
             if recover { recovered = try store.recover(now: .now()) }
             now = .now()
             result = try store.exchange(
-                owner: owner, settle: outcomes, take: take, from: options.selection, now: now
+                owner: owner, settle: outcomes, take: take, from: options.selection,
+                isExpected: state.expectsJobs, now: now
             ) { Double.random(in: 0..<1) }
+            bell.saw(result.version)
         } catch {
             return try putOff(error)
         }

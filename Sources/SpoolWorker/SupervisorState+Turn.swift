@@ -128,6 +128,7 @@ extension SupervisorState {
         guard isTick || lookAt <= now || wantsMore || mustSettle else { return nil }
         if pacedUntil + Self.flowGap < now { flow = 0 }
         askedAt = now
+        expectsJobs = hasRung && ringsForUs && room > 0
         return .exchange(settle: unsettled, take: room, recover: isTick)
     }
 

@@ -131,6 +131,10 @@ package struct SupervisorState {
     var isDry = false
     /// Somebody has changed the store since the last look.
     var hasRung = false
+    /// The last time that it rang there was something for us, and not for another worker.
+    var ringsForUs = true
+    /// The exchange that is asked for will likely find jobs.
+    package var expectsJobs = false
     /// Exchanges in a row that came soon, and took all there was. See Settings.flowing.
     var flow = 0
     /// While jobs flow: until then the store is left alone, and no news is worth a wake-up.
@@ -268,6 +272,7 @@ package struct SupervisorState {
         isEmpty = look.isEmpty
         limits.merge(look.limits) { $1 }
         taken += look.claims.count
+        if hasRung, look.settled == 0 { ringsForUs = !look.claims.isEmpty }
         let isUnexpected = isDry && !hasRung
         isDry = look.isDry
         hasRung = false

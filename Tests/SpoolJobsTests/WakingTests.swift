@@ -45,6 +45,43 @@ import Testing
             try store.take(1, store.owner())[0].work == NewJob.command("sh", "-c", "echo hi").work)
     }
 
+    @Test("R8: what an exchange has seen is not looked for again; what came after it is")
+    func seenByAnExchange() throws {
+        let store = try scratch.store()
+        let owner = try store.owner()
+        let bell = try Doorbell(.arrived, of: store)
+        let other = try scratch.store(.existing)
+        func look() throws {
+            bell.saw(
+                try store.exchange(
+                    owner: owner, settle: [], take: 0, from: Selection(), now: noon
+                ) { 0 }.version)
+        }
+        try other.put([.command("a")], now: noon)
+        #expect(bell.answerRing() == nil)
+        try look()
+        // A commit that does not ring, with a look after it: it was seen there.
+        other.surroundings.ring = { _ in }
+        try other.put([.command("b")], now: noon)
+        try look()
+        #expect(bell.answerRing() != nil, "the log was written to, and nothing is new")
+        try other.put([.command("c")], now: noon)
+        #expect(bell.answerRing() == nil, "it is new")
+    }
+
+    @Test("D4: an exchange that expected jobs and found none has changed nothing")
+    func expectedInVain() throws {
+        let store = try scratch.store()
+        let owner = try store.owner()
+        let other = try scratch.store(.existing)
+        let before = try other.dataVersion()
+        let seen = try store.exchange(
+            owner: owner, settle: [], take: 8, from: Selection(), isExpected: true, now: noon
+        ) { 0 }
+        #expect(seen.claimed.isEmpty && seen.takeable == 0)
+        #expect(try other.dataVersion() == before, "nothing was committed")
+    }
+
     @Test("R8: a job that is given back, or whose time has come, rings for who waits for work")
     func readyAgain() throws {
         let store = try scratch.store()

@@ -52,6 +52,35 @@ import Testing
         actions.filter { if case .exchange = $0 { true } else { false } }.count
     }
 
+    @Test("after a ring it takes without looking first, until a ring was for another worker")
+    func expecting() {
+        var rehearsal = quiet()
+        /// Whether the exchange that follows a ring expects jobs; it finds so many.
+        func asks(finding count: Int64) -> Bool {
+            ring(&rehearsal)
+            rehearsal.ready = count
+            let actions = rehearsal.state.handle(.turn, now: rehearsal.now)
+            #expect(exchanges(actions) == 1)
+            defer {
+                var look = SupervisorState.Look(settled: 0)
+                look.claims = (0..<count).map { Claim(job: 1000 + $0, attempt: 1, owner: 1) }
+                look.isDry = true
+                _ = rehearsal.state.handle(.exchanged(look), now: rehearsal.now)
+                for slot in 0..<2 where !rehearsal.state.consumers[slot].held.isEmpty {
+                    rehearsal.report(rehearsal.state.consumers[slot].held, .done, slot)
+                    _ = rehearsal.turn()
+                }
+                rehearsal.pass(.milliseconds(500))
+            }
+            return rehearsal.state.expectsJobs
+        }
+        #expect(asks(finding: 1))
+        #expect(asks(finding: 0))
+        #expect(!asks(finding: 0), "nobody is kept from writing by one who finds nothing")
+        #expect(!asks(finding: 1))
+        #expect(asks(finding: 1))
+    }
+
     @Test("takes the first jobs after quiet at once")
     func first() {
         var rehearsal = quiet()
