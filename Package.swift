@@ -131,24 +131,26 @@ let package = Package(
         .target(
             name: "Patience", dependencies: ["CSpool", "SpoolProcesses", "SpoolThreads"],
             path: "Tests/Patience", swiftSettings: strict),
+        .target(
+            name: "Dice", dependencies: ["SpoolThreads"], path: "Tests/Dice", swiftSettings: strict),
         .target(name: "CFaultDisk", dependencies: ["CSQLite"], path: "Tests/CFaultDisk"),
         .executableTarget(
             name: "PowerCutRig", dependencies: ["CFaultDisk", "SpoolJobs", "SpoolThreads"],
             path: "Tests/PowerCutRig", swiftSettings: strict),
         .target(name: "CFaultFiles", path: "Tests/CFaultFiles"),
         .executableTarget(
-            name: "NewFileRig", dependencies: ["CFaultFiles", "SpoolJobs", "SpoolThreads"],
+            name: "NewFileRig", dependencies: ["CFaultFiles", "Dice", "SpoolJobs", "SpoolThreads"],
             path: "Tests/NewFileRig", swiftSettings: strict),
         .target(name: "CSingleStep", path: "Tests/CSingleStep"),
         .executableTarget(
             name: "SharedKillRig",
             dependencies: [
-                "CSingleStep", "CSpool", "SpoolProcesses", "SpoolQueues", "SpoolThreads",
+                "CSingleStep", "CSpool", "Dice", "SpoolProcesses", "SpoolQueues", "SpoolThreads",
             ],
             path: "Tests/SharedKillRig", swiftSettings: strict),
         .executableTarget(
             name: "FaultRig",
-            dependencies: ["CFaultDisk", "CSpool", "CSQLite", "SpoolJobs", "SpoolThreads"],
+            dependencies: ["CFaultDisk", "CSpool", "CSQLite", "Dice", "SpoolJobs", "SpoolThreads"],
             path: "Tests/FaultRig", swiftSettings: strict),
         .target(
             name: "History", dependencies: ["SpoolThreads"], path: "Tests/History",
@@ -178,8 +180,9 @@ let package = Package(
         .testTarget(
             name: "KillTests",
             dependencies: [
-                "Patience", "CSQLite", "History", "SpoolJobs", "SpoolThreads", "SpoolCommand",
-                "ProducersAndConsumers", "PowerCutRig", "NewFileRig", "SharedKillRig", "FaultRig",
+                "Patience", "CSQLite", "Dice", "History", "SpoolJobs", "SpoolThreads",
+                "SpoolCommand", "ProducersAndConsumers", "PowerCutRig", "NewFileRig",
+                "SharedKillRig", "FaultRig",
             ],
             swiftSettings: strict),
         .testTarget(
@@ -214,7 +217,7 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "SharedLockRig",
-            dependencies: ["CSingleStep", "CSpool", "SpoolProcesses", "SpoolThreads"],
+            dependencies: ["CSingleStep", "CSpool", "Dice", "SpoolProcesses", "SpoolThreads"],
             path: "Tests/SharedLockRig", swiftSettings: strict),
         .testTarget(
             name: "SharedLockTests",

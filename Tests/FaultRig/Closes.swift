@@ -5,6 +5,7 @@
 // nothing; the next one that looks does. SQLite's calls of each are held up at random: the closes meet at all of them.
 
 private import CSpool
+internal import Dice
 private import Glibc
 internal import SpoolJobs
 internal import SpoolThreads

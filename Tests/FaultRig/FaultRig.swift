@@ -10,6 +10,7 @@
 // it is one program of a test: see there.
 
 private import CFaultDisk
+internal import Dice
 private import Glibc
 internal import SpoolThreads
 
@@ -105,20 +106,5 @@ struct Report {
             text += "\n\(kind): \(example)"
         }
         return text
-    }
-}
-
-/// Numbers that look random and can be had again.
-struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed &* 2_685_821_657_736_338_717 | 1 }
-
-    /// xorshift64* (Marsaglia 2003, Vigna 2016).
-    mutating func next() -> UInt64 {
-        state ^= state >> 12
-        state ^= state << 25
-        state ^= state >> 27
-        return state &* 2_685_821_657_736_338_717
     }
 }

@@ -5,6 +5,7 @@
 // at most one job more: the one that it was killed over.
 
 private import CSpool
+internal import Dice
 private import Glibc
 internal import SpoolJobs
 internal import SpoolThreads

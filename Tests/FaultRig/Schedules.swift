@@ -5,6 +5,7 @@
 // 3.51.2; sqlite.org/wal.html), and the same schedules find it in files whose connections checkpoint by themselves.
 
 internal import CFaultDisk
+internal import Dice
 private import Glibc
 internal import SpoolJobs
 internal import SpoolThreads

@@ -1,5 +1,6 @@
 // ExampleTests.swift - the examples run, and what they claim is true.
 
+import Dice
 import Foundation
 import SpoolJobs
 import SpoolThreads

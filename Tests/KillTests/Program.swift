@@ -54,26 +54,6 @@ final class Program {
     }
 }
 
-/// Numbers that look random and can be had again: the seed is printed with each failure.
-struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed &* 2_685_821_657_736_338_717 | 1 }
-
-    /// xorshift64* (Marsaglia 2003, Vigna 2016).
-    mutating func next() -> UInt64 {
-        state ^= state >> 12
-        state ^= state << 25
-        state ^= state >> 27
-        return state &* 2_685_821_657_736_338_717
-    }
-
-    /// A time below `longest`.
-    mutating func time(below longest: Duration) -> Duration {
-        .nanoseconds(Int64.random(in: 0..<longest.nanoseconds, using: &self))
-    }
-}
-
 /// A directory of a test's own.
 final class Scratch: Sendable {
     let directory: String

@@ -4,6 +4,7 @@
 // on. Whatever happens: nobody crashes or hangs, what was acknowledged is there, the file is sound, and once the fault
 // is over a worker runs every job to its end.
 
+import Dice
 import Foundation
 import SpoolJobs
 import SpoolThreads

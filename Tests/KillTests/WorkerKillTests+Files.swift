@@ -2,6 +2,7 @@
 //
 // A put may be acknowledged into a file that had the name at some moment of the put; into any other it is lost.
 
+import Dice
 import Foundation
 import SpoolJobs
 import SpoolThreads

@@ -1,6 +1,7 @@
 // WorkerKillTests+Signals.swift - rig K: processes that stand still for a while (SIGSTOP), and signals that every
 // process of a worker gets at once, as from systemd's default KillMode.
 
+import Dice
 import Foundation
 import SpoolJobs
 import SpoolThreads

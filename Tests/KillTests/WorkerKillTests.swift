@@ -3,6 +3,7 @@
 // Each job writes a line when it starts and one when it ends to a file that is only appended to. What the file and the
 // store say must agree: nothing lost, nothing done twice, no two runs of a job at once, no start without a reason.
 
+import Dice
 import Foundation
 import History
 import Patience

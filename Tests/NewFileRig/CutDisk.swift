@@ -10,6 +10,7 @@
 // A rename is one operation in both. What is written through mapped memory may be anything.
 
 internal import CFaultFiles
+internal import Dice
 
 struct CutDisk {
     enum Model: String, CaseIterable { case ordered, strict }
@@ -166,19 +167,5 @@ struct CutDisk {
             part = start..<min(start + room, Int(event.count))
             if Bool.random(using: &dice) { place(event, part, in: &content) }
         }
-    }
-}
-
-/// Numbers that look random and can be had again: xorshift64* (Marsaglia 2003, Vigna 2016).
-struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed &* 2_685_821_657_736_338_717 | 1 }
-
-    mutating func next() -> UInt64 {
-        state ^= state >> 12
-        state ^= state << 25
-        state ^= state >> 27
-        return state &* 2_685_821_657_736_338_717
     }
 }

@@ -1,6 +1,7 @@
 // Cuts.swift - the cuts of one making of a file, and what must hold after each.
 
 internal import CFaultFiles
+internal import Dice
 private import Glibc
 @testable internal import SpoolJobs
 internal import SpoolThreads

@@ -1,5 +1,6 @@
 // Image.swift - a directory as a power cut leaves it, written out, and compared with a real one.
 
+internal import Dice
 private import Glibc
 internal import SpoolThreads
 

@@ -52,20 +52,6 @@ func fail(_ why: String) -> Never {
     exit(1)
 }
 
-/// Numbers that look random and can be had again: the seed is printed. xorshift64* (Marsaglia 2003, Vigna 2016).
-struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed &* 2_685_821_657_736_338_717 | 1 }
-
-    mutating func next() -> UInt64 {
-        state ^= state >> 12
-        state ^= state << 25
-        state ^= state >> 27
-        return state &* 2_685_821_657_736_338_717
-    }
-}
-
 /// Items that can be told from damaged ones: a number, and bytes that follow from it.
 enum Stamped {
     static func item(_ number: UInt64, size: Int) -> [UInt8] {

@@ -2,6 +2,7 @@
 
 import CSpool
 import CSingleStep
+import Dice
 import Glibc
 import SpoolQueues
 import SpoolThreads

@@ -4,6 +4,7 @@
 // been put before it is; nobody may hold what another living process holds.
 
 import CSpool
+import Dice
 import Glibc
 import SpoolQueues
 import SpoolThreads

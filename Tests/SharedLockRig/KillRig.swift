@@ -4,6 +4,7 @@
 // then all are killed, and the thing must still work for the parent. The seed makes the instants random in the same
 // way again; what the children do meanwhile is up to the machine.
 
+import Dice
 import Glibc
 import SpoolProcesses
 import SpoolThreads
@@ -18,23 +19,6 @@ protocol Subject {
     var victims: ClosedRange<Int> { get }
     /// What it has to tell in the end.
     var summary: String { get }
-}
-
-/// Numbers that look random and can be had again. xorshift64* (Marsaglia 2003, Vigna 2016).
-struct Dice: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed &* 2_685_821_657_736_338_717 | 1 }
-
-    mutating func next() -> UInt64 {
-        state ^= state >> 12
-        state ^= state << 25
-        state ^= state >> 27
-        return state &* 2_685_821_657_736_338_717
-    }
-
-    mutating func time(below longest: Duration) -> Duration {
-        .nanoseconds(Int64.random(in: 0..<longest.nanoseconds, using: &self))
-    }
 }
 
 /// Those whom the rig kills in this round, from before it does.

@@ -1,6 +1,7 @@
 // Naive.swift - an event, a condition and a barrier made wrong on purpose: each forgets that its users may die.
 
 import CSpool
+import Dice
 import SpoolProcesses
 import SpoolThreads
 

@@ -2,6 +2,7 @@
 
 import CSingleStep
 import CSpool
+import Dice
 import Glibc
 import SpoolProcesses
 import SpoolThreads

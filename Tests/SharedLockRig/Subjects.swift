@@ -1,6 +1,7 @@
 // Subjects.swift - what the rig kills: each kind of shared thing, and two that are made wrong on purpose.
 
 import CSpool
+import Dice
 import Glibc
 import SpoolProcesses
 import SpoolThreads
