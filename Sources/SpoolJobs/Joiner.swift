@@ -223,8 +223,10 @@ public final class Joiner {
     }
 
     private func failures(in queue: String?, _ limit: Int) throws(SpoolError) -> [Int64] {
-        let now = try store.counts(queue: queue).cancelled
-        return try failures(in: queue, limit, cancelled: max(0, now - base.cancelled))
+        let now = try store.counts(queue: queue)
+        // Nearly always: then nothing is looked for.
+        guard now.dead > 0 || now.cancelled > base.cancelled else { return [] }
+        return try failures(in: queue, limit, cancelled: max(0, now.cancelled - base.cancelled))
     }
 
     private func failures(
