@@ -34,6 +34,11 @@ int64_t spool_file_system(const char *path) {
     return statfs(path, &status) ? -errno : (int64_t)(uint32_t)status.f_type;
 }
 
+int spool_is_mount(const char *path) {
+    struct statx status;
+    return !statx(AT_FDCWD, path, 0, 0, &status) && (status.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
 void spool_start_writing(int descriptor) { sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE); }
 
 int spool_fill_holes(int descriptor, int64_t bytes) {

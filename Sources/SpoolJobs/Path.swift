@@ -53,6 +53,14 @@ package enum Path {
         return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
     }
 
+    /// Whether it is a mount of its own, as in a container that was given this file only.
+    static func isMount(_ path: String) -> Bool { spool_is_mount(path) != 0 }
+
+    /// Why such a file is refused.
+    static let mountedAlone =
+        "is mounted by itself, so that its log and locks are not those of others who have it open;"
+        + " mount the directory that it is in"
+
     static func size(_ path: String) -> Int? {
         guard case .file(let size, _) = entry(path) else { return nil }
         return size

@@ -123,6 +123,8 @@ public final class Store {
         case .file(_, let links) where links > 1:
             throw .notAStore(
                 path: path, why: "has \(links) hard links; a database must have one name only")
+        case .file where Path.isMount(path):
+            throw .notAStore(path: path, why: Path.mountedAlone)
         case .file(0, _):
             guard mode == .create, Schema.isUnmade(StoreFiles(path)) else {
                 throw .notAStore(path: path, why: "is empty, not a spool file")

@@ -27,6 +27,9 @@ int spool_any_byte_is_locked(int fd);
 /// The number of the kind of file system that a path is on, f_type of statfs(2), or a negative errno.
 int64_t spool_file_system(const char *path);
 
+/// Whether what stands at a path is mounted there by itself. 0 also when the kernel does not say so (before 5.8).
+int spool_is_mount(const char *path);
+
 /// open(2) of a descriptor that is kept to this process: children that are forked get one in its place that means
 /// nothing, so that they do not hold its locks when we have died. No fork comes in between. See pthread_atfork(3).
 int spool_open_kept(const char *path, int flags, mode_t mode);
