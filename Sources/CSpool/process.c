@@ -3,7 +3,6 @@
 #include "cspool.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -97,7 +96,8 @@ static int hold_until_end(void *argument) {
     struct holder *holder = argument;
     dup2(holder->descriptor, 0);
     dup2(holder->end, 1);
-    syscall(SYS_close_range, 2, ~0u, 0);
+    // One that kept its own end of the pipe would hold everything for ever.
+    if (syscall(SYS_close_range, 2, ~0u, 0)) return 0;
     char nothing;
     syscall(SYS_read, 1, &nothing, 1);
     return 0;
@@ -238,7 +238,7 @@ static int become_program(void *argument) {
         child->error = errno;
         _exit(126);
     }
-    syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
+    spool_close_at_exec(3);
     spool_reset_signals();
     for (int number = 0; number < spawn->limit_count; number++) limit(&spawn->limits[number]);
     execve(spawn->path, spawn->argv, spawn->envp);
@@ -375,8 +375,6 @@ int spool_open_standard_descriptors(void) {
     }
     return 0;
 }
-
-void spool_close_from(int first) { syscall(SYS_close_range, first, ~0u, 0); }
 
 int spool_signal_descriptor(const int *signals, int count) {
     sigset_t set;

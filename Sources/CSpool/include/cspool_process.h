@@ -111,6 +111,9 @@ int spool_open_standard_descriptors(void);
 /// Closes every descriptor from `first` on.
 void spool_close_from(int first);
 
+/// Has execve(2) close every descriptor from `first` on. Of system calls only, for a child in its parent's memory.
+void spool_close_at_exec(int first);
+
 /// Closes a descriptor whose closing takes long (inotify: the kernel waits for its readers, 10 to 20 ms) by leaving the
 /// last copy to a child that ends after this process. Only from a process that is about to end.
 void spool_close_elsewhere(int descriptor);

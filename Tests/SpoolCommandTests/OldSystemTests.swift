@@ -1,0 +1,40 @@
+// OldSystemTests.swift - kernels and sandboxes that lack a system call: here strace refuses it.
+
+import Testing
+
+@Suite(
+    "On a system without", .enabled(if: OldSystem.isPossible, "needs strace, and leave to trace"),
+    .timeLimit(.minutes(10)))
+struct OldSystemTests {
+    let bench: Bench
+
+    init() throws { bench = try Bench() }
+
+    /// A command with a call that always fails. It ends when all that it began has ended.
+    private func spool(_ words: String, without call: String, _ error: String = "ENOSYS") -> String
+    {
+        "strace -f -qq -o /dev/null -e trace=\(call) -e inject=\(call):error=\(error) "
+            + "'\(Program.spool)' \(words)"
+    }
+
+    @Test("P4: close_range(2) nothing but the standard streams reaches a command either")
+    func descriptors() {
+        bench.spool("put", "--", "test", "!", "-e", "/proc/self/fd/9")
+        let worker = spool("work --until-empty", without: "close_range")
+        #expect(bench.shell("exec 9< /dev/null; " + worker).status == 0)
+        #expect(bench.spool("show", "1", "--json").text.contains(#""state":"done""#))
+    }
+
+    @Test("close_range(2) join leaves no process behind")
+    func joining() {
+        bench.spool("put", "-k", "spool.noop")
+        bench.spool("work", "--until-empty")
+        #expect(bench.shell(spool("join", without: "close_range")).status == 0)
+    }
+}
+
+enum OldSystem {
+    static let isPossible =
+        Program.shell("strace -qq -o /dev/null true", in: "/", variables: ["PATH=/usr/bin:/bin"])
+        .status == 0
+}
