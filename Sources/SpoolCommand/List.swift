@@ -42,7 +42,9 @@ struct List: SpoolSubcommand {
         let counts = try store.counts(queue: jobs.queue)
         let now = UnixTime.now()
         if ids || screen.settings.isJSON {
-            try stream(jobs, of: store, on: screen)
+            try screen.hurrying { () throws(SpoolError) in
+                try stream(jobs, of: store, on: screen)
+            }
             return 0
         }
         jobs.bodyLimit = JobText.shownOfArguments

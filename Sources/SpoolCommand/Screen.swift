@@ -18,6 +18,8 @@ enum Style: String {
 final class Screen {
     /// Written at once when so much has been collected.
     private static let fullBuffer = 64 << 10
+    /// So much is kept for a reader that is not waited for.
+    private static let mostKept = 64 << 20
 
     let settings: Settings
     private let output: Int32
@@ -28,6 +30,9 @@ final class Screen {
     private var collected: [UInt8] = []
     /// The errno of a stdout that nobody reads any more; 0 while somebody may.
     private var broken: Int32 = 0
+    private var isHurried = false
+    /// It did not take what was there.
+    private var isReaderLate = false
     /// Output of jobs goes to a terminal unescaped: `log --raw`.
     var showsRaw = false
     var escapesLogs: Bool { isTerminal && !showsRaw }
@@ -88,8 +93,40 @@ final class Screen {
 
     func write(_ bytes: some Collection<UInt8>) throws(SpoolError) {
         collected.append(contentsOf: bytes)
-        if collected.count >= Screen.fullBuffer { try flush() }
+        guard collected.count >= Screen.fullBuffer else { return }
+        guard isHurried, collected.count < Screen.mostKept else { return try flush() }
+        if !isReaderLate { try offer() }
     }
+
+    /// Runs what writes while it looks at one moment of the store, whose log grows meanwhile. So a reader that stands
+    /// still, as less(1) and a loop of the shell do, is not waited for: what it did not take is kept until the look is
+    /// over, up to a limit.
+    func hurrying(_ look: () throws(SpoolError) -> Void) throws(SpoolError) {
+        isHurried = true
+        defer { isHurried = false }
+        try look()
+    }
+
+    /// Writes what the reader takes. A pipe that is ready has room for a piece.
+    private func offer() throws(SpoolError) {
+        let bytes = collected
+        var written = 0
+        while written < bytes.count {
+            var ready = pollfd(fd: output, events: Int16(POLLOUT), revents: 0)
+            guard poll(&ready, 1, Screen.patience) != 0 else {
+                isReaderLate = true
+                break
+            }
+            let end = min(written + Int(PIPE_BUF), bytes.count)
+            collected = Array(bytes[written..<end])
+            try flush()
+            written = end
+        }
+        collected = Array(bytes[written...])
+    }
+
+    /// Milliseconds.
+    private static let patience: Int32 = 1000
 
     func flush() throws(SpoolError) {
         let bytes = collected
