@@ -19,9 +19,6 @@ extension Store {
         problems += try texts("SELECT DISTINCT \"table\" FROM pragma_foreign_key_check").map {
             "the table \($0) points to rows that do not exist"
         }
-        if try texts("PRAGMA journal_mode") != ["wal"] {
-            problems.append("the journal mode is not WAL: somebody changed it")
-        }
         problems += try checkIDs()
         problems += try checkPlaces()
         problems += try checkCounters()

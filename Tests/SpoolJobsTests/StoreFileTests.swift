@@ -94,6 +94,15 @@ import Testing
         #expect(try scratch.shell("SELECT a FROM t") == "1")
     }
 
+    @Test("that the sqlite3 shell has copied, and that so has no log, is sound")
+    func vacuumed() throws {
+        try scratch.store().put([.command("true")], now: noon)
+        let copy = scratch.directory + "/copy.db"
+        try scratch.shell("VACUUM INTO '\(copy)'")
+        #expect(try Store.open(copy, .readOnly).check() == [])
+        #expect(try Store.open(copy, .existing).check() == [])
+    }
+
     @Test("P7: is refused untouched when a newer spool wrote it")
     func newer() throws {
         try scratch.store().put([.command("true")], now: noon)
