@@ -122,11 +122,7 @@ enum Schema {
     ) throws(SpoolError) -> Bool {
         let application = try value("PRAGMA application_id", connection)
         guard application == applicationID else {
-            let isEmpty = try value("SELECT count(*) FROM sqlite_schema", connection) == 0
-            throw .notAStore(
-                path: connection.path,
-                why: isEmpty
-                    ? "is empty, not a spool file" : "is a SQLite database, but not a spool file")
+            throw .notAStore(path: connection.path, why: try strangeness(connection))
         }
         let version = Int(try value("PRAGMA user_version", connection))
         guard version > 0 else {
@@ -137,6 +133,19 @@ enum Schema {
             throw .storeTooNew(path: connection.path, found: version, known: known)
         }
         return version == known
+    }
+
+    /// Why a database without our number is none of ours.
+    private static func strangeness(_ connection: Connection) throws(SpoolError) -> String {
+        if try value("SELECT count(*) FROM sqlite_schema", connection) == 0 {
+            return "is empty, not a spool file"
+        }
+        let ours = try value(
+            "SELECT count(*) FROM sqlite_schema WHERE name IN ('spool', 'lane', 'job')", connection)
+        guard ours == 3 else { return "is a SQLite database, but not a spool file" }
+        return
+            "has the tables of a spool file, but not its marks, which .dump leaves out; give it PRAGMA"
+            + " application_id=\(applicationID) and the PRAGMA user_version of the file that was dumped"
     }
 
     /// Brings an older file up to date in one transaction. The caller holds the gate.

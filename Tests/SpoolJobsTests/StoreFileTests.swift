@@ -103,6 +103,20 @@ import Testing
         #expect(try Store.open(copy, .existing).check() == [])
     }
 
+    @Test("D6: that was read from a dump says which marks it lacks, and is a store with them")
+    func dumped() throws {
+        try scratch.store().put([.command("true")], now: noon)
+        let known = try #require(Migration.all.last).number
+        try scratch.shell("PRAGMA application_id=0; PRAGMA user_version=0")
+        let mark = "PRAGMA application_id=1397772108"
+        #expect(
+            refusal()?.message.hasSuffix(
+                "not its marks, which .dump leaves out; give it \(mark) and the PRAGMA user_version "
+                    + "of the file that was dumped.") ?? false)
+        try scratch.shell("\(mark); PRAGMA user_version=\(known)")
+        #expect(try scratch.store().check() == [])
+    }
+
     @Test("P7: is refused untouched when a newer spool wrote it")
     func newer() throws {
         try scratch.store().put([.command("true")], now: noon)
