@@ -212,9 +212,11 @@ final class Connection {
 struct SQLiteFailure {
     let code: Int32
     let text: String
+    private let number: Int32
 
     init(_ code: Int32, _ handle: OpaquePointer?) {
         self.code = code
+        number = sqlite3_system_errno(handle)
         text =
             handle.map { String(cString: sqlite3_errmsg($0)) }
             ?? String(cString: sqlite3_errstr(code))
@@ -225,6 +227,12 @@ struct SQLiteFailure {
 
     /// FSYNC or DIR_FSYNC of SQLite's extended codes.
     var isSync: Bool { [SQLITE_IOERR | (4 << 8), SQLITE_IOERR | (5 << 8)].contains(code) }
+
+    /// WRITE and SHMSIZE: a quota has ended, or the memory of the log has no room. SQLite calls neither full.
+    private var isOutOfRoom: Bool {
+        [SQLITE_IOERR | (3 << 8), SQLITE_IOERR | (19 << 8)].contains(code)
+            && [ENOSPC, EDQUOT].contains(number)
+    }
 
     func error(_ path: String, doing: String) -> SpoolError {
         switch code & 0xff {
@@ -239,6 +247,7 @@ struct SQLiteFailure {
                 ?? .inputOutput(path: path, doing: doing, detail: Path.fixedLog(of: path) ?? text)
         case SQLITE_IOERR where code == SQLITE_IOERR | (12 << 8):  // NOMEM
             .system(call: doing, errno: ENOMEM)
+        case SQLITE_IOERR where isOutOfRoom: .diskFull(path: path, doing: doing + " failed")
         case SQLITE_IOERR: .inputOutput(path: path, doing: doing, detail: text)
         case SQLITE_CONSTRAINT: .storeCorrupt(path: path, detail: text)
         default: .inputOutput(path: path, doing: doing, detail: "\(text) (SQLite \(code))")

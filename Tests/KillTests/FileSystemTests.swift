@@ -102,6 +102,21 @@ struct FileSystemTests {
         #expect(try spool("put", "--", "true").status == 0)
     }
 
+    @Test("D4: that has no room for the memory of the log is called full")
+    func memory() throws {
+        #expect(try spool("put", "--", "true").status == 0)
+        try? FileManager.default.removeItem(atPath: path + "-shm")
+        try mount.set("size=3m")
+        let fill = try Program(
+            "/bin/dd", ["if=/dev/zero", "of=\(mount.path)/filler", "bs=4k"], in: scratch.directory)
+        #expect(try fill.wait() == 1)
+        let refusal = try spool("list")
+        #expect(refusal.status == 74, "\(refusal)")
+        #expect(refusal.printed.hasPrefix("error: disk full while writing \(path)"))
+        try FileManager.default.removeItem(atPath: mount.path + "/filler")
+        #expect(try spool("list", "--ids").printed == "1\n")
+    }
+
     @Test("D4: that is full refuses a put whose shared memory came back from a copy with holes")
     func holes() throws {
         #expect(try spool("put", "--", "true").status == 0)
