@@ -54,6 +54,10 @@ extension Store {
         return opened
     }
 
+    private var existingLives: Lives? {
+        Path.entry(files.live) == .missing ? nil : try? openLives()
+    }
+
     private func nextOwner() throws(SpoolError) -> Int64 {
         let next = try statement(
             "UPDATE spool SET next_owner = next_owner + 1 RETURNING next_owner - 1")
@@ -168,9 +172,8 @@ extension Store {
 
     /// The processes that claim from this store and live.
     public func workers() throws(SpoolError) -> [WorkerRow] {
-        // Who only looks makes no file.
-        let hasFile = gate != nil || Path.entry(files.live) != .missing
-        let lives = hasFile ? try openLives() : nil
+        // Who only looks makes no file, and on a read-only file system opens none. The log tells, too.
+        let lives = gate == nil ? existingLives : try openLives()
         var rows: [WorkerRow] = []
         try looking { () throws(SpoolError) in
             let running = try countRunning()

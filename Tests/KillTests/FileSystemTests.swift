@@ -148,6 +148,8 @@ struct FileSystemTests {
         try mount.set("ro")
         let list = try spool("list", "--ids")
         #expect(list.status == 0 && list.printed == "1\n", "\(list)")
+        let workers = try spool("workers")
+        #expect(workers.status == 0 && workers.printed.hasPrefix("No worker"), "\(workers)")
         let refusal = try spool("put", "--", "true")
         #expect(refusal.status == 77, "\(refusal)")
         #expect(refusal.printed.hasPrefix("error: \(path)"))
