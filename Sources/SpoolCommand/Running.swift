@@ -125,7 +125,8 @@ enum Running {
         let number = posix_spawn(&pid, "/proc/self/exe", &actions, nil, arguments, environ)
         let failure = SpoolError.noWorker(
             "job \(id) was put, but no worker could be started for '\(queue)'"
-                + (number == 0 ? "." : ": \(SpoolError.reason(number))."))
+                + (number == 0 ? "." : ": \(SpoolError.reason(number)).")
+                + (number == ENOENT ? " That takes /proc and /dev/null." : ""))
         guard number == 0 else { throw failure }
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}

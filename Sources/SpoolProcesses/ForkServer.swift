@@ -67,7 +67,10 @@ public struct ForkServer: Sendable {
                 .init(input: input.number, output: 2, error: 2), outlives: true)
         } catch {
             Glibc.close(ours)
-            throw .noWorker("cannot start the fork server: \(error.reason)")
+            let isThere = access(executable, F_OK) == 0
+            throw .noWorker(
+                "cannot start the fork server: "
+                    + (isThere ? error.reason : "\(executable) is not there; is /proc mounted?"))
         }
         var nothing: UInt8 = 0
         let server = ForkServer(

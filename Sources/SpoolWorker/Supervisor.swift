@@ -60,6 +60,7 @@ public final class Supervisor {
         self.executable = executable
         self.say = say
         started = .now()
+        _ = try Descriptor.null()  // the fork server, the consumers and their commands need it
         signals = try Self.takeOverProcess()
         (slots, slotsFile) = try SlotPage.make()
         selector = try DefaultSelector()

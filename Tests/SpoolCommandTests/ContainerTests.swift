@@ -32,6 +32,17 @@ struct ContainerTests {
         #expect(!FileManager.default.fileExists(atPath: alone + "-spool"))
         #expect(bench.spool("list", "--ids").text == "1\n")
     }
+
+    @Test("a worker without /proc or /dev/null says what it lacks")
+    func missing() {
+        let withoutProc = bench.inside("mount -t tmpfs none /proc; spool work")
+        #expect(withoutProc.status == 69)
+        #expect(withoutProc.errors.hasSuffix("/proc/self/exe is not there; is /proc mounted?\n"))
+        let withoutNull = bench.inside("mount -t tmpfs none /dev; spool work 2>&1")
+        #expect(withoutNull.status == 71)
+        #expect(withoutNull.text == "error: open /dev/null: No such file or directory.\n")
+        #expect(bench.spool("list", "--ids").text == "1\n")
+    }
 }
 
 enum Container {
