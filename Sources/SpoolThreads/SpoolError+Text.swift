@@ -72,6 +72,8 @@ extension SpoolError: CustomStringConvertible {
             "Try again; a program that keeps a transaction open for seconds is in the way."
         case .system("inotify_init1", EMFILE):
             "This user waits in too many programs. Raise it:  sysctl fs.inotify.max_user_instances=1024"
+        case .system("inotify_add_watch", ENOSPC):
+            "This user watches too many files. Raise it:  sysctl fs.inotify.max_user_watches=524288"
         case .brokenBarrier: "A party was late, failed or aborted; reset() makes it as new."
         case .outcomeUnknown: "Look with  spool list  before you put it again."
         default: nil

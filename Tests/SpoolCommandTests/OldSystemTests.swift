@@ -31,6 +31,16 @@ struct OldSystemTests {
         bench.spool("work", "--until-empty")
         #expect(bench.shell(spool("join", without: "close_range")).status == 0)
     }
+
+    @Test("room for one more watch join says which limit it is")
+    func watches() {
+        bench.spool("put", "-k", "spool.noop")
+        let result = bench.shell(spool("join", without: "inotify_add_watch", "ENOSPC"))
+        #expect(result.status == 71)
+        #expect(
+            result.errors == "error: inotify_add_watch: No space left on device. This user watches "
+                + "too many files. Raise it:  sysctl fs.inotify.max_user_watches=524288\n")
+    }
 }
 
 enum OldSystem {
