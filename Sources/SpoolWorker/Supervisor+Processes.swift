@@ -220,6 +220,7 @@ extension Supervisor {
         links[slot] = nil
         let end = link.end.map { $0.reason ?? "it ended" } ?? "it never began"
         let cause = link.nonsense ?? end
+        if link.pid == nil { sayOnce("a consumer ended before it was ready. Trying again.") }
         try tell(.died(slot: slot, running: running, cause: cause, at: .now()))
         slots.clear(link.cell)
     }

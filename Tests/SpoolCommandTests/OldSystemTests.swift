@@ -41,6 +41,18 @@ struct OldSystemTests {
             result.errors == "error: inotify_add_watch: No space left on device. This user watches "
                 + "too many files. Raise it:  sysctl fs.inotify.max_user_watches=524288\n")
     }
+
+    @Test("leave to make threads a worker says that no consumer begins, and ends when told to")
+    func threads() {
+        bench.spool("put", "-k", "spool.noop")
+        let result = bench.shell(
+            "strace -f -qq -o /dev/null -e trace=clone3 -e inject=clone3:error=EPERM "
+                + "'\(Program.spool)' work 2> said & "
+                + Bench.waiting("grep -q 'before it was ready' said")
+                + "; kill -TERM $(pgrep -P $!); wait $!; cat said")
+        #expect(result.text.hasPrefix("spool work: a consumer ended before it was ready."))
+        #expect(bench.spool("list", "--ids", "state:ready").text == "1\n")
+    }
 }
 
 enum OldSystem {
