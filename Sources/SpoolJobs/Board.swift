@@ -166,15 +166,16 @@ final class Board {
         return fate
     }
 
-    /// Sleeps until it is called, for a moment at most: look again.
-    func sleep() {
-        guard let own else { return }
-        let calls = memory.calls(own)
-        let seen = calls.read()
+    /// How often it was called. Read it before you look for the ``fate()`` and at the gate.
+    var timesCalled: UInt32 { own.map { memory.calls($0).read() } ?? 0 }
+
+    /// Sleeps until it is called once more than `seen`, for a moment at most: look again.
+    /// - Returns: Whether it was called.
+    @discardableResult
+    func awaitCall(after seen: UInt32) -> Bool {
+        guard let own else { return false }
         set(at(.looked, own), Board.clock())
-        let state = value(at(.state, own))
-        guard state == State.posted || state == State.taken else { return }
-        calls.wait(after: seen, until: Deadline(after: Board.patience))
+        return memory.calls(own).wait(after: seen, until: Deadline(after: Board.patience))
     }
 
     /// Nobody has taken them.
@@ -248,9 +249,11 @@ final class Board {
     }
 
     /// Out of the gate next.
-    /// - Returns: One of those that still wait: it can enter then.
-    func leave() -> Calls {
-        set(at(.leader), 0)
+    func leave() { set(at(.leader), 0) }
+
+    /// One of those that still wait: it can enter. Asked when the gate was left: who posts after that finds it open,
+    /// who has posted before may have found it closed.
+    var next: Calls {
         let posted = value(at(.posted))
         return Calls(memory: memory, seats: posted & ~(posted &- 1))
     }

@@ -265,9 +265,8 @@ public final class Store {
         board.enter(toPut: syncing == .afterwards)
         var carried: Board.Calls?
         defer {
-            let next = board.leave()
-            gate.leave()
-            next.call()
+            board.leave()
+            leave(gate, board)
             carried?.call()
         }
         let (value, number) = try transact(doing, syncing, body)

@@ -32,6 +32,12 @@ extension Store {
         }
     }
 
+    /// Out of the gate: calls one of those that have posted and found it closed.
+    func leave(_ gate: Gate, _ board: Board) {
+        gate.leave()
+        board.next.call()
+    }
+
     private func beginBesideAnew() throws(SpoolError) {
         try checkInPlace()
         try Path.makeDirectory(files.directory, of: files.database)

@@ -95,7 +95,8 @@ extension Store {
     /// should somebody copy it though it is open.
     public func tidyLog() throws(SpoolError) {
         guard let gate else { return }
-        let commits = try shared().ledger.commits
+        let (ledger, board) = try shared()
+        let commits = ledger.commits
         defer { atRest.seen = commits }
         let isLong = pages.pointee > nextCheckpoint
         guard isLong || (commits == atRest.seen && commits != atRest.copied) else { return }
@@ -103,7 +104,7 @@ extension Store {
         isWriting = true
         defer {
             isWriting = false
-            gate.leave()
+            leave(gate, board)
         }
         atRest.copied = commits
         tidy()

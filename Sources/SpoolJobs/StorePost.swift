@@ -25,9 +25,11 @@ extension Store {
         guard let gate, try meetsOthers else { return .here(isInside: false) }
         checkProcess()
         let (ledger, board) = try shared()
+        // Who has a seat got it in the gate, where a log in doubt is written again: its own sync hears of each failure.
         guard board.post(jobs, now: now) else { return .here(isInside: false) }
         var (limit, isTaken) = (Gate.limit, false)
         while true {
+            let seen = board.timesCalled
             switch board.fate() {
             case .committed(let first, let number):
                 guard let log = connection.log else { throw unknownPut("the log is not open") }
@@ -42,7 +44,7 @@ extension Store {
             case .waiting:
                 if gate.tryEnter() {
                     guard try leads() else {
-                        gate.leave()
+                        leave(gate, board)
                         continue
                     }
                     // If others stand at another gate by now the commit has to go there.
@@ -54,7 +56,7 @@ extension Store {
                     try giveUp(board, wasTaken: isTaken)
                     (limit, isTaken) = (Gate.limit, true)
                 }
-                board.sleep()
+                board.awaitCall(after: seen)
             }
         }
     }
@@ -79,7 +81,7 @@ extension Store {
             if board.hasFate { return false }
             let isTaken = !board.isWaiting
             board.withdraw()
-            gate?.leave()
+            if let gate { leave(gate, board) }
             throw isTaken ? unknownPut(error.reason) : error
         }
         guard board.isWaiting else { return false }

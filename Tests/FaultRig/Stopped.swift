@@ -95,7 +95,7 @@ struct Stopped {
         try store.statement("COMMIT").run()
         board.end(.committed(first: 0, number: ledger.commit())).call()
         store.isWriting = false
-        _ = board.leave()
+        board.leave()
         store.gate?.leave()
     }
 

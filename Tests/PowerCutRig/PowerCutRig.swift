@@ -151,7 +151,7 @@ private struct Poster {
         let gate = try leader.shared().board
         gate.enter(toPut: false)
         try store.put([PowerCutRig.job(1)], now: PowerCutRig.noon)
-        _ = gate.leave()
+        gate.leave()
         board = try store.shared().board
     }
 

@@ -89,6 +89,43 @@ import Testing
         #expect(try pair.calls(2) - before[2] == 1)
     }
 
+    @Test("one that posts in the moment in which the gate is left is called")
+    func postedLast() throws {
+        let board = try pair.poster.shared().board
+        let before = try pair.calls(0)
+        try pair.leader.inGate { leading in
+            leading.leave()
+            #expect(board.post([.command("late")], now: noon))
+        }
+        try pair.board.next.call()
+        #expect(try pair.calls(0) - before == 1)
+    }
+
+    @Test("one that found the gate closed is called by who has tidied the log there")
+    func postedBesideTidying() throws {
+        let board = try pair.poster.shared().board
+        let before = try pair.calls(0)
+        try pair.leader.inGate { _ in
+            #expect(board.post([.command("waits")], now: noon))
+        }
+        for _ in 0..<2 { try pair.leader.tidyLog() }
+        #expect(try pair.calls(0) - before == 1)
+    }
+
+    @Test("one that is called after it found the gate closed does not sleep")
+    func calledEarly() throws {
+        let board = try pair.poster.shared().board
+        var seen: UInt32 = 0
+        try pair.leader.inGate { leading in
+            #expect(board.post([.command("waits")], now: noon))
+            seen = board.timesCalled
+            #expect(pair.poster.gate?.tryEnter() == false)
+            leading.leave()
+        }
+        try pair.board.next.call()
+        #expect(board.awaitCall(after: seen))
+    }
+
     @Test("D1: whose taker died before it committed are put by the process itself, once")
     func deathBefore() throws {
         var posting: Thread?

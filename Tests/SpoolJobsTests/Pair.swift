@@ -24,7 +24,7 @@ final class Pair: @unchecked Sendable {
         try leader.inGate { _ in }
         try leader.shared().board.enter(toPut: false)
         try poster.put([.command("seat")], now: noon)
-        _ = try leader.shared().board.leave()
+        try leader.shared().board.leave()
     }
 
     /// Two more processes have seats, too.
