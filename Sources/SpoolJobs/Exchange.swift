@@ -93,11 +93,12 @@ public struct Exchange: Sendable {
     public var cancellations: [Cancellation] = []
     /// When the next scheduled or retrying job, of any queue, becomes ready.
     public var nextDue: UnixTime?
-    /// What the selected queues hold after the exchange, of the kinds that the worker can do.
-    public var counts = Counts()
+    /// What the selected queues hold after the exchange, of the kinds that the worker can do. Only if that was asked
+    /// for, and nothing can be taken.
+    public var counts: Counts?
     /// Jobs that this worker could take now: ready, of its kinds, in a queue that is not paused.
     public var takeable = 0
-    /// Of `counts`, jobs that are ready or retrying in queues that are paused, by queue. Nobody takes them.
+    /// Jobs that are ready in queues that are paused, by queue: nobody takes them. With `counts` the retrying ones, too.
     public var paused: [String: Int] = [:]
     /// What was committed by others when it looked, for ``Doorbell/saw(_:)``.
     public var version: Int64 = 0

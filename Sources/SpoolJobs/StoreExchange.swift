@@ -16,70 +16,85 @@ extension Store {
     ///   - owner: From ``register(name:consumers:queues:now:)``.
     ///   - isExpected: There are likely jobs to take: it is not looked whether there are before others are kept from
     ///     writing.
+    ///   - counting: When nothing can be taken, it says what the selected queues hold: it reads the counters of all.
     ///   - random: In 0 ..< 1: spreads retries, draws queues by weight.
     public func exchange(
         owner: Int64, settle outcomes: [Outcome], take: Int, from selection: Selection,
-        isExpected: Bool = false, now: UnixTime, random: () -> Double
+        isExpected: Bool = false, counting: Bool = false, now: UnixTime, random: () -> Double
     ) throws(SpoolError) -> Exchange {
         if outcomes.isEmpty, !isExpected {
-            let seen = try look(owner: owner, selection)
+            let seen = try look(owner: owner, selection, counting)
             let isDue = seen.nextDue.map { $0 <= now } ?? false
             if !isDue, take == 0 || seen.takeable == 0 { return seen }
         }
         // Of a claim alone nobody was told that it is on disk.
         return try write("claiming jobs", outcomes.isEmpty ? .withTheNext : .first) {
             () throws(SpoolError) in
-            try exchangeRows(owner, outcomes, take, selection, now, random)
+            try exchangeRows(owner, outcomes, take, selection, counting, now, random)
         }
     }
 
     private func exchangeRows(
-        _ owner: Int64, _ outcomes: [Outcome], _ take: Int, _ selection: Selection, _ now: UnixTime,
-        _ random: () -> Double
+        _ owner: Int64, _ outcomes: [Outcome], _ take: Int, _ selection: Selection,
+        _ counting: Bool, _ now: UnixTime, _ random: () -> Double
     ) throws(SpoolError) -> Exchange {
         var tally = Tally()
         let promoted = try promoteDue(now, &tally)
         let settled = try settle(outcomes, now, random, &tally)
         // Read once: what changes their counters here stands in the tally.
-        let lanes = try lanes(of: selection)
+        let lanes = try readyLanes(of: selection)
         let claimed =
             take > 0
             ? try claim(owner, take, selection, lanes.adding(tally), now, random, &tally) : []
         try apply(tally)
         if !settled.isEmpty { ring(.settled) }
         if promoted > 0 || settled.contains(where: { $0?.state == .ready }) { ring(.arrived) }
-        var result = try look(owner: owner, selection, lanes.adding(tally))
+        let counting = counting && claimed.isEmpty
+        var result = try look(owner: owner, selection, lanes.adding(tally), counting)
         result.settled = settled
         result.claimed = claimed
         return result
     }
 
     /// What the store holds for a worker, without claiming.
-    private func look(owner: Int64, _ selection: Selection) throws(SpoolError) -> Exchange {
+    private func look(
+        owner: Int64, _ selection: Selection, _ counting: Bool
+    ) throws(SpoolError) -> Exchange {
         var seen = Exchange()
         try looking { () throws(SpoolError) in
-            seen = try look(owner: owner, selection, try lanes(of: selection))
+            seen = try look(owner: owner, selection, readyLanes(of: selection), counting)
         }
         return seen
     }
 
     private func look(
-        owner: Int64, _ selection: Selection, _ lanes: [Lane]
+        owner: Int64, _ selection: Selection, _ lanes: [Lane], _ counting: Bool
     ) throws(SpoolError) -> Exchange {
         var result = Exchange()
         result.version = try dataVersion()
         result.cancellations = try cancellations(owner: owner)
         result.nextDue = try nextDue()
         for lane in lanes where selection.includes(lane.queue) && selection.canDo(lane.kind) {
-            result.counts = result.counts + lane.counts
+            let ready = lane.counts.ready
             guard lane.isPaused else {
-                result.takeable += lane.counts.ready
+                result.takeable += ready
                 continue
             }
-            let waiting = lane.counts.ready + lane.counts.retrying
-            if waiting > 0 { result.paused[lane.queue, default: 0] += waiting }
+            if ready > 0 { result.paused[lane.queue, default: 0] += ready }
         }
+        if counting, result.takeable == 0 { try count(selection, &result) }
         return result
+    }
+
+    /// Adds what the queues hold in which nothing can be taken, at the price of each.
+    private func count(_ selection: Selection, _ seen: inout Exchange) throws(SpoolError) {
+        var counts = Counts()
+        for lane in try lanes(of: selection) where selection.canDo(lane.kind) {
+            counts = counts + lane.counts
+            guard lane.isPaused, lane.counts.retrying > 0 else { continue }
+            seen.paused[lane.queue, default: 0] += lane.counts.retrying
+        }
+        seen.counts = counts
     }
 
     // MARK: - Due jobs
@@ -171,7 +186,8 @@ extension Store {
     private func heads(of group: [Lane]) throws(SpoolError) -> [Head] {
         var heads: [Head] = []
         for (index, lane) in group.enumerated() {
-            if let rank = try head(of: lane.id) { heads.append(Head(lane: index, rank: rank)) }
+            let first = if let known = lane.head { known } else { try head(of: lane.id) }
+            if let first { heads.append(Head(lane: index, rank: first)) }
         }
         return heads.sorted { $0.rank > $1.rank }
     }

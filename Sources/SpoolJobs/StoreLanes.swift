@@ -1,5 +1,5 @@
-// StoreLanes.swift - the lanes and their counters. A file may have ten thousand queues: who asks for one reads only
-// that.
+// StoreLanes.swift - the lanes and their counters. A file may have a hundred thousand queues: who asks for one reads
+// only that, and who takes from all reads those in which something is ready.
 
 internal import SpoolThreads
 
@@ -10,6 +10,8 @@ struct Lane {
     var kind: String
     var isPaused: Bool
     var counts: Counts
+    /// The first of its ready jobs, where the lane was found by it.
+    var head: Rank?
 }
 
 /// A job's place in the order of a lane.
@@ -60,7 +62,7 @@ extension Store {
         return try lanes(select)
     }
 
-    /// Those that a worker may look at.
+    /// Those that a worker may look at, all of them.
     func lanes(of selection: Selection) throws(SpoolError) -> [Lane] {
         guard !selection.queues.isEmpty else { return try lanes() }
         var found: [Lane] = []
@@ -70,13 +72,39 @@ extension Store {
 
     private func lanes(_ select: Statement) throws(SpoolError) -> [Lane] {
         var lanes: [Lane] = []
-        while try select.step() {
-            lanes.append(
-                Lane(
-                    id: select.int(0), queue: select.text(1), kind: select.text(2),
-                    isPaused: select.int(3) != 0, counts: Counts(select, from: 4)))
-        }
+        while try select.step() { lanes.append(Lane(select)) }
         return lanes
+    }
+
+    /// Those that a worker may take from, at the price of those in which something is ready: the order of the ready
+    /// jobs is skipped through from lane to lane. An index of them would cost each put a page. In a transaction: each
+    /// step would be one of its own.
+    func readyLanes(of selection: Selection) throws(SpoolError) -> [Lane] {
+        guard selection.queues.isEmpty else { return try lanes(of: selection) }
+        let select = try statement(
+            """
+            SELECT l.id, q.name, l.kind, q.paused_at IS NOT NULL, l.ready, l.scheduled, l.retrying, l.running,
+              l.done, l.dead, l.cancelled, r.priority, r.id
+            FROM ready r CROSS JOIN lane l ON l.id = r.lane CROSS JOIN queue q ON q.id = l.queue
+            WHERE r.lane > ?1 ORDER BY r.lane, r.priority, r.id LIMIT 1
+            """)
+        var lanes: [Lane] = []
+        while true {
+            select.bind(1, lanes.last?.id ?? .min)
+            guard try select.step() else { return lanes }
+            var lane = Lane(select)
+            lane.head = Rank(priority: select.int(11), id: select.int(12))
+            lanes.append(lane)
+            select.reset()
+        }
+    }
+}
+
+extension Lane {
+    fileprivate init(_ row: Statement) {
+        self.init(
+            id: row.int(0), queue: row.text(1), kind: row.text(2), isPaused: row.int(3) != 0,
+            counts: Counts(row, from: 4))
     }
 }
 

@@ -247,7 +247,7 @@ public final class Supervisor {
             now = .now()
             result = try store.exchange(
                 owner: owner, settle: outcomes, take: take, from: options.selection,
-                isExpected: state.expectsJobs, now: now
+                isExpected: state.expectsJobs, counting: options.untilEmpty, now: now
             ) { Double.random(in: 0..<1) }
             bell.saw(result.version)
         } catch {
@@ -345,9 +345,8 @@ extension SupervisorState.Look {
                 verdict: .cancelled)
         }
         dueIn = exchange.nextDue.map { $0 - now }
-        let counts = exchange.counts
         let paused = exchange.paused.values.reduce(0, +)
-        isEmpty = counts.ready + counts.retrying + counts.running == paused
+        isEmpty = exchange.counts.map { $0.ready + $0.retrying + $0.running == paused } ?? false
         self.recovered = recovered
     }
 }

@@ -287,7 +287,8 @@ final class Clients {
             GroupCommit.Request(
                 .perform(.first) { store throws(SpoolError) in
                     taken = try store.exchange(
-                        owner: wanted.owner, settle: [], take: 1, from: wanted.selection, now: now
+                        owner: wanted.owner, settle: [], take: 1, from: wanted.selection,
+                        counting: true, now: now
                     ) { 0 }
                 }))
         let begun = world.judge.chronicle.tick()

@@ -65,6 +65,34 @@ import Testing
         #expect(many <= few + few / 4, "\(few) steps became \(many)")
     }
 
+    @Test("cost who takes from all of them nothing while nothing is ready in them")
+    func idleQueues() throws {
+        let store = try scratch.store()
+        let owner = try store.owner()
+        func add(_ numbers: Range<Int>) throws {
+            for number in numbers {
+                var later = NewJob.command("later", queue: "q\(number)")
+                later.due = noon + .seconds(9_000)
+                try store.put([later], now: noon)
+            }
+        }
+        func work() throws {
+            let job = try #require(try store.take(2, owner).first)
+            _ = try store.settle(job.claim, .released)
+            let seen = try store.exchange(
+                owner: owner, settle: [], take: 0, from: Selection(), now: noon
+            ) { 0 }
+            #expect(seen.takeable == 1)
+        }
+        try store.put([.command("now", queue: "own")], now: noon)
+        try add(0..<20)
+        try work()
+        let few = try costs.steps(store, work)
+        try add(20..<200)
+        let many = try costs.steps(store, work)
+        #expect(many <= few + few / 10, "\(few) steps became \(many)")
+    }
+
     @Test("are listed with their next times at a price for each")
     func queues() throws {
         let (few, many) = try twice { store in

@@ -298,9 +298,10 @@ import Testing
         _ = try store.settle(try store.take(1, owner)[0].claim, .failed)
         try store.pause(queue: "default", now: noon)
         let seen = try store.exchange(
-            owner: owner, settle: [], take: 1, from: Selection(), now: noon
+            owner: owner, settle: [], take: 1, from: Selection(), counting: true, now: noon
         ) { 0 }
         #expect(seen.claimed.isEmpty && seen.takeable == 0 && seen.paused == ["default": 2])
+        #expect(seen.counts?.unfinished == 2)
     }
 
     @Test("answers for what is not there with the nearest that is")
