@@ -142,14 +142,36 @@ public final class Supervisor {
             try selector.select(until: wake) { (key, _) throws(SpoolError) in try hear(key) }
             if bellAt.isPast { answerBell() }
         }
-        let last = state.unsettled
-        let settled = try store.retire(owner: owner, settling: last, now: .now()) {
-            Double.random(in: 0..<1)
-        }
-        summary.count(settled, of: last)
+        summary.count(try retire(), of: state.unsettled)
         summary.missedWakeups = state.missedWakeups
         summary.took = Deadline.now() - started
         return summary
+    }
+
+    /// How long its end waits for its turn to write: a hundred workers may be told to end at the same time.
+    private static let lastPatience = Duration.seconds(20)
+
+    /// Ends its claims, and settles what no exchange has settled. What cannot be settled now runs again. One more signal
+    /// ends the waiting.
+    private func retire() throws(SpoolError) -> [Move?] {
+        let limit = Deadline(after: Self.lastPatience)
+        while true {
+            do throws(SpoolError) {
+                return try store.retire(owner: owner, settling: state.unsettled, now: .now()) {
+                    Double.random(in: 0..<1)
+                }
+            } catch .locked where !limit.isPast && !isToldAgain() {
+                continue
+            }
+        }
+    }
+
+    private func isToldAgain() -> Bool {
+        var record = signalfd_siginfo()
+        while read(signals, &record, MemoryLayout<signalfd_siginfo>.size) > 0 {
+            if Int32(record.ssi_signo) != SIGCHLD { return true }
+        }
+        return false
     }
 
     /// Decides and performs until nothing is left to be decided.

@@ -119,20 +119,38 @@ import Testing
         #expect(bench.rows("SELECT state FROM jobs") == "dead")
     }
 
+    /// Keeps the gate for so many seconds.
+    private func keepGate(_ seconds: Int) throws -> Process {
+        let keeper = Process()
+        keeper.executableURL = URL(fileURLWithPath: "/usr/bin/flock")
+        keeper.arguments = [
+            bench.file + "-spool/gate", "sh", "-c", "echo x > kept; exec sleep \(seconds)",
+        ]
+        keeper.currentDirectoryURL = URL(fileURLWithPath: bench.directory)
+        try keeper.run()
+        #expect(bench.eventually { bench.shell("test -s kept").status == 0 })
+        return keeper
+    }
+
+    @Test("R10: ends in order when others have the gate for longer than it waits at once")
+    func busyGate() throws {
+        _ = bench.shell("spool put -- sh -c 'echo x > begun'")
+        let worker = try bench.start("-j", "1")
+        #expect(begun() && bench.spool("join").status == 0)
+        _ = try keepGate(3)
+        worker.terminate()
+        try worker.end()
+        #expect(worker.terminationStatus == 0)
+        #expect(bench.rows("SELECT count(*) FROM owner WHERE ended IS NULL") == "0")
+    }
+
     @Test("R11: ends when it is told to, though somebody keeps the gate")
     func gate() throws {
         _ = bench.shell("spool put -- sh -c 'echo x > begun'")
         let worker = try bench.start("-j", "1", "--grace", "0s", "--kill-after", "0s")
         #expect(begun())
-        let keeper = Process()
-        keeper.executableURL = URL(fileURLWithPath: "/usr/bin/flock")
-        keeper.arguments = [
-            bench.file + "-spool/gate", "sh", "-c", "echo x > kept; exec sleep 300",
-        ]
-        keeper.currentDirectoryURL = URL(fileURLWithPath: bench.directory)
-        try keeper.run()
+        let keeper = try keepGate(300)
         defer { _ = bench.shell("kill -KILL $(pgrep -P \(keeper.processIdentifier))") }
-        #expect(bench.eventually { bench.shell("test -s kept").status == 0 })
         worker.terminate()
         kill(worker.processIdentifier, SIGQUIT)
         try worker.end()
