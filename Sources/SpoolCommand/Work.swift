@@ -146,7 +146,9 @@ struct Work: SpoolSubcommand {
             guard queue.counts.ready > 0, queue.pausedSince == nil else { continue }
             var filter = JobFilter(limit: 1)
             (filter.states, filter.queue) = ([.ready], queue.name)
-            guard let kind = (try? store.jobs(filter))?.first?.kind else { continue }
+            guard let kind = (try? store.jobs(filter))?.first?.kind, kind != Job.noop else {
+                continue
+            }
             let count = queue.counts.ready
             screen.note(
                 "spool work: \(Phrases.counted(count, "job")) \(count == 1 ? "is" : "are") left on "

@@ -95,6 +95,10 @@ import Testing
         #expect(work.errors.split(separator: "\n").dropFirst().map(String.init) == [left])
         let all = bench.spool("work", "--until-empty", "--exec", "true")
         #expect(all.errors.split(separator: "\n").count == 1, "\(all.errors)")
+        bench.spool("put", "-k", "spool.noop")
+        bench.spool("put", "-k", "spool.noop")
+        let some = bench.spool("work", "--until-empty", "--max-jobs", "1")
+        #expect(some.errors.split(separator: "\n").count == 1, "\(some.errors)")
     }
 
     @Test("for a worker sees at most as many busy consumers as it has")
