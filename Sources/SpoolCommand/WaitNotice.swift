@@ -89,14 +89,11 @@ struct WaitNotice {
             guard row.state == .ready else { return [] }
             return [Ready(what: "job \(id) waits", queue: row.queue, kind: row.kind)]
         }
-        return try store.queues().filter { row in
-            row.counts.ready > 0 && (queue == nil || row.name == queue)
-        }.map { row in
-            let count = row.counts.ready
+        return try store.ready(queue: queue).sorted { $0.key < $1.key }.map { (name, count) in
             // Of any kind: a program with the library may take them.
-            return Ready(
+            Ready(
                 what: Phrases.counted(count, "job") + (count == 1 ? " waits" : " wait"),
-                queue: row.name, kind: "")
+                queue: name, kind: "")
         }
     }
 }

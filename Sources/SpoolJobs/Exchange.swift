@@ -98,7 +98,8 @@ public struct Exchange: Sendable {
     public var counts: Counts?
     /// Jobs that this worker could take now: ready, of its kinds, in a queue that is not paused.
     public var takeable = 0
-    /// Jobs that are ready in queues that are paused, by queue: nobody takes them. With `counts` the retrying ones, too.
+    /// Jobs that are ready in queues that are paused, by queue: nobody takes them. With `counts` the retrying ones,
+    /// too.
     public var paused: [String: Int] = [:]
     /// What was committed by others when it looked, for ``Doorbell/saw(_:)``.
     public var version: Int64 = 0

@@ -21,10 +21,11 @@ extension Store {
     }
 
     private func unfinished(_ queue: String?, _ last: Int64) throws(SpoolError) -> Int64? {
-        let lanes = try lanes(of: queue)
+        let lanes = try queue == nil ? readyLanes(of: Selection()) : lanes(of: queue)
         for lane in lanes where lane.counts.ready > 0 {
             if let id = try firstReady(lane.id, upTo: last) { return id }
         }
+        guard queue != nil else { return try firstOther(upTo: last) }
         let counts = lanes.counts
         guard counts.unfinished > counts.ready else { return nil }
         let others = try statement(
@@ -39,12 +40,23 @@ extension Store {
         return try others.step() ? others.int(0) : nil
     }
 
+    /// Of all queues: the order of the ids finds it.
+    private func firstOther(upTo last: Int64) throws(SpoolError) -> Int64? {
+        let select = try statement(
+            """
+            SELECT id FROM running WHERE id <= ?1 UNION ALL SELECT id FROM scheduled WHERE id <= ?1 LIMIT 1
+            """)
+        select.bind(1, last)
+        defer { select.reset() }
+        return try select.step() ? select.int(0) : nil
+    }
+
     /// How many jobs with ids up to `last` ended dead, or cancelled: all but those that came later, as there may be a
     /// million from before.
     func count(_ state: State, queue: String?, upTo last: Int64) throws(SpoolError) -> Int {
         var found = 0
         try looking { () throws(SpoolError) in
-            found = try lanes(of: queue).counts[state] - count(state, queue: queue, above: last)
+            found = try counts(queue: queue)[state] - count(state, queue: queue, above: last)
         }
         return max(0, found)
     }

@@ -138,8 +138,27 @@ extension Store {
     /// How many jobs stand in each state, in one queue or in all: a read of the counters.
     /// - Throws: `noSuchQueue`.
     public func counts(queue: String?) throws(SpoolError) -> Counts {
-        if let queue { try requireQueue(queue) }
-        return try lanes(of: queue).counts
+        if let queue {
+            try requireQueue(queue)
+            return try lanes(of: queue).counts
+        }
+        let select = try statement(
+            "SELECT ready, scheduled, retrying, running, done, dead, cancelled FROM lane")
+        var sum = Counts()
+        while try select.step() { sum = sum + Counts(select, from: 0) }
+        return sum
+    }
+
+    /// How many jobs are ready on each queue, or on one, where there are any.
+    public func ready(queue: String?) throws(SpoolError) -> [String: Int] {
+        var ready: [String: Int] = [:]
+        try looking { () throws(SpoolError) in
+            let chosen = queue.map { [Selection.Choice(queue: $0)] } ?? []
+            for lane in try readyLanes(of: Selection(queues: chosen)) where lane.counts.ready > 0 {
+                ready[lane.queue, default: 0] += lane.counts.ready
+            }
+        }
+        return ready
     }
 
     func requireQueue(_ name: String) throws(SpoolError) {

@@ -151,8 +151,8 @@ public final class Supervisor {
     /// How long its end waits for its turn to write: a hundred workers may be told to end at the same time.
     private static let lastPatience = Duration.seconds(20)
 
-    /// Ends its claims, and settles what no exchange has settled. What cannot be settled now runs again. One more signal
-    /// ends the waiting.
+    /// Ends its claims, and settles what no exchange has settled. What cannot be settled now runs again. One more
+    /// signal ends the waiting.
     private func retire() throws(SpoolError) -> [Move?] {
         let limit = Deadline(after: Self.lastPatience)
         while true {

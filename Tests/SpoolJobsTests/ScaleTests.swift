@@ -65,7 +65,7 @@ import Testing
         #expect(many <= few + few / 4, "\(few) steps became \(many)")
     }
 
-    @Test("cost who takes from all of them nothing while nothing is ready in them")
+    @Test("cost who takes from all of them, or joins them, nothing while nothing is ready in them")
     func idleQueues() throws {
         let store = try scratch.store()
         let owner = try store.owner()
@@ -83,6 +83,10 @@ import Testing
                 owner: owner, settle: [], take: 0, from: Selection(), now: noon
             ) { 0 }
             #expect(seen.takeable == 1)
+            let waiting = try store.ready(queue: nil)
+            let next = try store.unfinishedJob(queue: nil, upTo: 1)
+            #expect(waiting == ["own": 1] && next == 1)
+            #expect(try store.unfinishedJob(queue: nil, upTo: 2) == 1)
         }
         try store.put([.command("now", queue: "own")], now: noon)
         try add(0..<20)
