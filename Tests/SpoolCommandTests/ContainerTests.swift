@@ -43,6 +43,33 @@ struct ContainerTests {
         #expect(withoutNull.text == "error: open /dev/null: No such file or directory.\n")
         #expect(bench.spool("list", "--ids").text == "1\n")
     }
+
+    @Test(
+        "X1: what is left of a job whose worker was killed in a container ends before the job runs again"
+    )
+    func leftovers() {
+        bench.spool("rm", "1")
+        bench.write("exec sleep 300", to: "stay.sh")
+        bench.spool("put", "--", "sh", "-c", "sh stay.sh; true")
+        // Its first process outlives the worker, and it has the directory at another place.
+        let worker = "mkdir there; mount --bind . there; spool work --file there/jobs.db"
+        let container = bench.start(inside: worker + " & sleep 600")
+        defer { kill(container, SIGKILL) }
+        #expect(bench.eventually { bench.processes(showing: "sleep 300").count == 1 })
+        let workers = {
+            bench.processes(showing: "spool work") + bench.processes(showing: "spool: ")
+        }
+        let all = workers()
+        #expect(all.count > 2)
+        // First, so that none of them can do anything about the others' end.
+        for process in all { kill(process, SIGSTOP) }
+        for process in all { kill(process, SIGKILL) }
+        #expect(bench.eventually { workers().isEmpty })
+        #expect(
+            bench.processes(showing: "sleep 300").count == 1, "the rig is void: nothing was left")
+        #expect(bench.eventually { bench.spool("list", "--ids", "state:ready").text == "2\n" })
+        #expect(bench.eventually { bench.processes(showing: "sleep 300").isEmpty })
+    }
 }
 
 enum Container {
@@ -58,5 +85,25 @@ extension Bench {
     func inside(_ text: String) -> Program.Result {
         write(Self.spool + text, to: "inside.sh")
         return shell("unshare -m sh inside.sh")
+    }
+
+    /// Shell text with mounts and process ids of its own, which end with the process that is given.
+    func start(inside text: String) -> Int32 {
+        write(Self.spool + text, to: "inside.sh")
+        let unshare = "unshare -mpf --mount-proc --kill-child sh inside.sh"
+        let number = shell(unshare + " > said 2>&1 & echo $!").text
+        return Int32(number.dropLast()) ?? 0
+    }
+
+    /// The processes in the directory whose words contain a text.
+    func processes(showing text: String) -> [Int32] {
+        let looking = """
+            cd /
+            for process in /proc/[0-9]*; do
+                test "$(readlink $process/cwd)" = '\(directory)' || continue
+                tr '\\0' ' ' < $process/cmdline | grep -qF '\(text)' && echo ${process#/proc/}
+            done 2> /dev/null
+            """
+        return shell(looking).text.split(separator: "\n").compactMap { Int32($0) }
     }
 }
