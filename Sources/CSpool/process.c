@@ -163,16 +163,15 @@ static void say_last_words(int number) {
     // Who cannot read it has gone.
     (void)!write(STDERR_FILENO, last_words, last_words_length);
     raise(number);  // its action is the default again
+    _exit(128 + number);  // the first process of a container is not ended by that
 }
 
 void spool_say_when_ended(const char *text) {
     const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
     struct sigaction action = {.sa_handler = SIG_DFL, .sa_flags = SA_RESETHAND | SA_NODEFER};
-    if (text) {
-        last_words_length = strnlen(text, sizeof last_words);
-        memcpy(last_words, text, last_words_length);
-        action.sa_handler = say_last_words;
-    }
+    last_words_length = text ? strnlen(text, sizeof last_words) : 0;
+    if (text) memcpy(last_words, text, last_words_length);
+    if (text || getpid() == 1) action.sa_handler = say_last_words;
     for (size_t index = 0; index < sizeof numbers / sizeof *numbers; index++) {
         if (!spool_is_ignored(numbers[index])) sigaction(numbers[index], &action, NULL);
     }

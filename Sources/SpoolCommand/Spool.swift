@@ -3,8 +3,9 @@
 // `put` and `run` are parsed by hand (PutArguments.swift): the general parser costs more than the whole put, and it
 // would repair the bytes of arguments that are not UTF-8.
 
-internal import ArgumentParser
+private import CSpool
 private import Glibc
+internal import ArgumentParser
 private import SpoolJobs
 private import SpoolProcesses
 internal import SpoolThreads
@@ -40,6 +41,8 @@ struct Spool: ParsableCommand {
         Worker.becomeConsumerIfAsked("spool \(Version.number)")
         Descriptor.openStandardOnes()
         signal(SIGXFSZ, SIG_IGN)  // the write fails, and says why
+        // No signal ends the first process of a container by itself.
+        if getpid() == 1 { spool_say_when_ended(nil) }
         Store.boundGate(.seconds(20))
         Glibc.exit(Invocation(RawArguments.all()).run())
     }

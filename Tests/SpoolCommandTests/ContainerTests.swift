@@ -70,6 +70,21 @@ struct ContainerTests {
         #expect(bench.eventually { bench.spool("list", "--ids", "state:ready").text == "2\n" })
         #expect(bench.eventually { bench.processes(showing: "sleep 300").isEmpty })
     }
+
+    @Test(
+        "ends when it is told to, also as the first process",
+        arguments: ["put -w -- true", "join"])
+    func firstProcess(_ words: String) {
+        let container = bench.start(inside: "exec '\(Program.spool)' " + words)
+        defer { kill(container, SIGKILL) }
+        let waiting = { bench.processes(showing: "spool " + words) }
+        #expect(bench.eventually { waiting().count == 1 })
+        #expect(
+            bench.eventually {
+                for process in waiting() { kill(process, SIGTERM) }
+                return waiting().isEmpty
+            })
+    }
 }
 
 enum Container {

@@ -125,7 +125,8 @@ int spool_signal_descriptor(const int *signals, int count);
 int spool_is_ignored(int signal);
 
 /// From now on INT, TERM and HUP write this on standard error before they end the process, unless they are ignored.
-/// NULL: no more. Only from a process with one thread.
+/// NULL: no more; the first process of a container is ended all the same, which they do not do by themselves.
+/// Only from a process with one thread.
 void spool_say_when_ended(const char *text);
 
 /// Default handlers for all signals and an empty mask, whatever the caller inherited.
