@@ -200,6 +200,9 @@ extension CommandRun {
         case refused(Command.Failure)
     }
 
+    /// Milliseconds between two tries.
+    private static let longestPause: Int32 = 1000
+
     /// Starts the command; when processes or descriptors are short, tries again until there are some.
     private static func start(
         _ command: Command, _ job: Assignment, _ consumer: Consumer
@@ -210,11 +213,12 @@ extension CommandRun {
                 return .running(try startOnce(command, job, consumer))
             } catch {
                 guard error.isTemporary else { return .refused(error) }
+                if pause == longestPause { consumer.sayOnce(job.claim, error.reason) }
             }
             var watched = pollfd(fd: consumer.descriptor, events: Int16(POLLIN), revents: 0)
             if poll(&watched, 1, pause) > 0 { try consumer.listen(waiting: false) }
             if let order = consumer.stop { return .stopped(order.verdict) }
-            pause = min(1000, pause * 2)
+            pause = min(longestPause, pause * 2)
         }
     }
 

@@ -26,6 +26,7 @@ public final class Consumer {
     /// What was asked for the job that runs.
     var stop: StopOrder?
     private var current: Claim?
+    private var told: Claim?
 
     /// Outcomes of empty jobs that are written together.
     private static let gathered = 16 << 10
@@ -146,6 +147,16 @@ public final class Consumer {
         slots.unbar(slot)
         writer.putUnbarred()
         try flush()
+    }
+
+    /// Whoever sees a job run and do nothing wants to know why. Once for each attempt.
+    func sayOnce(_ claim: Claim, _ reason: String) {
+        guard claim != told else { return }
+        told = claim
+        let dot = reason.hasSuffix(".") ? "" : "."
+        let line = "spool: job \(claim.job) cannot begin: \(reason)\(dot) Trying again.\n"
+        signal(SIGPIPE, SIG_IGN)  // there may be no reader; commands begin with the default
+        write(2, line, line.utf8.count)
     }
 
     private func reportUnstarted(_ claim: Claim, _ verdict: Verdict) {
