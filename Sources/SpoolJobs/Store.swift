@@ -289,6 +289,7 @@ public final class Store {
         let (ledger, board) = try shared()
         try endTransaction()
         if ledger.isDoubtful { try mendLog(ledger) }
+        try finishBatch()
         try begin(doing)
         do throws(SpoolError) {
             let value = try body()
@@ -367,7 +368,7 @@ public final class Store {
         }
     }
 
-    private func takeBack() throws(SpoolError) {
+    func takeBack() throws(SpoolError) {
         try endTransaction()
         try syncing { () throws(SpoolError) in try restartLog() }
     }

@@ -96,11 +96,23 @@ extension Store {
         // Of a file that was replaced the number of the last one says nothing, nor if others count elsewhere.
         try checkInPlace()
         guard gate?.isInPlace ?? true else { return board.endUnfinished(.unknown).call() }
-        guard let begun = board.begun, try lastBatch() >= begun else {
-            board.endUnfinished(.waiting).call()
-            return
+        guard let begun = board.begun else { return board.endUnfinished(.waiting).call() }
+        guard try lastBatch() >= begun else {
+            try overwriteUnseen()
+            return board.endUnfinished(.waiting).call()
         }
         board.endUnfinished(.committed(first: 0, number: ledger.commit())).call()
+    }
+
+    /// The pages of a commit that nobody has seen may stand in the log, whole: as when a COMMIT fails. Who is told from
+    /// now on that his jobs were not put must not find them there after a power cut. A transaction that is open writes
+    /// over them itself.
+    private func overwriteUnseen() throws(SpoolError) {
+        guard connection.isAutocommit else { return }
+        let wasWriting = isWriting
+        isWriting = true
+        defer { isWriting = wasWriting }
+        try takeBack()
     }
 
     private func lastBatch() throws(SpoolError) -> Int64 {
