@@ -18,7 +18,10 @@
 #include <unistd.h>
 
 int spool_rename_new(const char *from, const char *to) {
-    return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
+    if (!renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE)) return 0;
+    if (errno != EINVAL && errno != ENOSYS) return -1;
+    if (!faccessat(AT_FDCWD, to, F_OK, AT_SYMLINK_NOFOLLOW)) errno = EEXIST;
+    return errno == ENOENT ? rename(from, to) : -1;
 }
 
 int spool_tell_file(const char *path, uint64_t *number, uint64_t *born) {

@@ -32,6 +32,15 @@ struct OldSystemTests {
         #expect(bench.shell(spool("join", without: "close_range")).status == 0)
     }
 
+    @Test("RENAME_NOREPLACE, as FUSE may be, a new file gets its name, and replaces no other")
+    func renaming() {
+        #expect(bench.shell(spool("init new.db", without: "renameat2", "EINVAL")).status == 0)
+        #expect(bench.shell("spool --file new.db put -- true").status == 0)
+        _ = bench.shell("mv new.db moved.db; spool --file moved.db put -- false")
+        #expect(bench.shell(spool("init new.db", without: "renameat2", "EINVAL")).status == 0)
+        #expect(bench.shell("spool --file moved.db list --ids").text == "1\n2\n")
+    }
+
     @Test("room for one more watch join says which limit it is")
     func watches() {
         bench.spool("put", "-k", "spool.noop")

@@ -58,6 +58,7 @@ void spool_start_writing(int descriptor);
 int spool_tell_file(const char *path, uint64_t *number, uint64_t *born);
 
 /// Gives a file its name in one step, and never replaces another: -1 with EEXIST then. See rename(2), RENAME_NOREPLACE.
+/// Where that is not known, as on some file systems of FUSE, it looks first: nobody else may make the name meanwhile.
 int spool_rename_new(const char *from, const char *to);
 
 /// Names the calling thread for ps and debuggers; 15 bytes are kept. See prctl(2), PR_SET_NAME.
