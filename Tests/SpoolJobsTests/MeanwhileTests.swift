@@ -37,7 +37,7 @@ import Testing
         let claim = try working.take(1, working.owner())[0].claim
         let joiner = try Joiner(.upTo(queue: nil, last: 1), of: joining)
         let hook = Hook { sql in
-            guard sql.hasPrefix("SELECT id FROM running WHERE lane") else { return }
+            guard sql.hasPrefix("SELECT id FROM running WHERE") else { return }
             _ = try? working.settle(claim, .released)
         }
         hook.watch(joining)
