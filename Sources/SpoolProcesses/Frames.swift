@@ -155,6 +155,8 @@ public struct FrameReader {
     @usableFromInline static let malformed = SpoolError.badInput(
         "a message between the worker's processes is malformed.")
     private static let ordinarySize = 64 << 10
+    /// For so long the system may have no memory for a message.
+    private static let longestShortage = Duration.seconds(5)
 
     private var bytes = [UInt8](repeating: 0, count: ordinarySize)
     private var start = 0
@@ -167,6 +169,7 @@ public struct FrameReader {
     public mutating func fill(from socket: Int32, waiting: Bool) throws(SpoolError) -> Arrival {
         makeRoom()
         let flags = waiting ? 0 : Int32(MSG_DONTWAIT)
+        var limit: Deadline?
         while true {
             let count = bytes.withUnsafeMutableBytes {
                 recv(socket, $0.baseAddress?.advanced(by: end), $0.count - end, flags)
@@ -176,13 +179,18 @@ public struct FrameReader {
                 return .some
             }
             if count == 0 { return .end }
-            switch errno {
+            let number = errno
+            switch number {
             case EINTR: continue
-            // "Nothing" is an answer on which the caller acts.
-            case ENOBUFS, ENOMEM: FrameWriter.awaitMemory()
+            // "Nothing" is an answer on which the caller acts. But who waits here hears no signal.
+            case ENOBUFS, ENOMEM:
+                let end = limit ?? Deadline(after: Self.longestShortage)
+                guard !end.isPast else { throw .system(call: "recv", errno: number) }
+                limit = end
+                FrameWriter.awaitMemory()
             case EAGAIN: return .nothing
             case ECONNRESET: return .end
-            default: throw .system(call: "recv", errno: errno)
+            default: throw .system(call: "recv", errno: number)
             }
         }
     }

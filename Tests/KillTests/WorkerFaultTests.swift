@@ -60,4 +60,12 @@ struct WorkerFaultTests {
         #expect(try counts.done == 40 && store.job(1).attempt == 1)
         for id in Int64(1)...40 { #expect(try store.job(id).attempt == 1) }
     }
+
+    @Test("R11, R12: ends with a sentence when there is none for what it is told, and none comes")
+    func outOfMemory() throws {
+        try put(20)
+        let (status, said) = try work("recvfrom", "error=ENOMEM:when=3+", consumersToo: true)
+        #expect(status == 71 && said.contains("error: recv: "), "\(status) \(said)")
+        #expect(try counts.unfinished == 20 - counts.done)
+    }
 }
