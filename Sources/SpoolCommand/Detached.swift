@@ -40,23 +40,28 @@ enum Detached {
     private static let keptLogs = 10
 
     private static func removeOldLogs(in directory: String) {
-        guard let stream = opendir(directory) else { return }
-        defer { closedir(stream) }
         var logs: [(path: String, changed: Int)] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
-            }
+        for name in Path.names(in: directory) {
             guard name.hasPrefix("worker-"), name.hasSuffix(".log"),
-                let pid = pid_t(name.dropFirst(7).dropLast(4)), kill(pid, 0) != 0
+                pid_t(name.dropFirst(7).dropLast(4)) != nil
             else { continue }
             var status = stat()
             guard lstat("\(directory)/\(name)", &status) == 0 else { continue }
             logs.append(("\(directory)/\(name)", status.st_mtim.tv_sec))
         }
+        logs.removeAll { isInUse($0.path) }
         for log in logs.sorted(by: { $0.changed > $1.changed }).dropFirst(keptLogs) {
             unlink(log.path)
         }
+    }
+
+    /// Whether the worker that writes it lives: it has a lock on it. Its process id would say nothing, as it may be
+    /// one of another container.
+    private static func isInUse(_ log: String) -> Bool {
+        let descriptor = open(log, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        guard descriptor >= 0 else { return true }
+        defer { close(descriptor) }
+        return flock(descriptor, LOCK_EX | LOCK_NB) != 0
     }
 
     private static func log(_ directory: String, _ pid: pid_t) -> String {
@@ -97,7 +102,7 @@ enum Detached {
     private static func redirect(to path: String) {
         let null = open("/dev/null", O_RDWR | O_CLOEXEC)
         var output = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        if output < 0 { output = null }
+        if output >= 0 { flock(output, LOCK_SH | LOCK_NB) } else { output = null }
         dup2(null, 0)
         dup2(output, 1)
         dup2(output, 2)

@@ -144,7 +144,7 @@ package enum Path {
     static func remove(_ path: String) { unlink(path) }
 
     /// The names of the files in a directory; none if it cannot be read.
-    static func names(in directory: String) -> [String] {
+    package static func names(in directory: String) -> [String] {
         guard let stream = opendir(directory) else { return [] }
         defer { closedir(stream) }
         var names: [String] = []

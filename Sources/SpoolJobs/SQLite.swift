@@ -16,6 +16,8 @@ final class Connection {
     private(set) var isKeptFromReading = false
     /// A sync of SQLite's has failed: what was written before may never reach the disk.
     var hasFailedToSync = false
+    /// In bytes. Spool makes pages of 4 KiB, and takes files that others made with larger ones.
+    private(set) lazy var pageSize = (try? Schema.value("PRAGMA page_size", self)).map { Int($0) }
     private var gathered: GatheredLog?
     private let process = getpid()
     /// It has read, so that it has the log's index.

@@ -154,7 +154,7 @@ public final class Store {
         if !isCurrent {
             try gate.enter()
             defer { gate.leave() }
-            try Schema.migrate(connection)
+            try Schema.migrate(connection, files)
         }
         if try !Schema.hasLog(connection) {
             try gate.enter()
@@ -289,6 +289,7 @@ public final class Store {
         let (ledger, board) = try shared()
         try endTransaction()
         if ledger.isDoubtful { try mendLog(ledger) }
+        try checkSchema(ledger.memory)
         try finishBatch()
         try begin(doing)
         do throws(SpoolError) {

@@ -230,6 +230,7 @@ extension Store {
             claimed.append(job)
         }
         select.reset()
+        if claimed.count > first { lives?.idle = nil }
         try moveToRunning(lane.id, claimed[first...], owner, now)
         return claimed.count - first
     }

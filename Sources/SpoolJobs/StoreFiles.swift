@@ -220,6 +220,8 @@ final class Lives {
     private let probe: File
     private let logPath: String
     private var log: File?
+    /// The owner that began here last, as long as it has had no job.
+    var idle: Int64?
 
     /// Where the owners' bytes begin in the log, far behind its end.
     private static let inLog: Int64 = 1 << 62

@@ -43,8 +43,8 @@ extension Store {
         case first
     }
 
-    /// Pages that a log may have while a worker lives and is busy: 16 MiB.
-    private static let longestLog: Int32 = 4096
+    /// Bytes of pages that a log may have while a worker lives and is busy.
+    private static let longestLog = 16 << 20
 
     /// Runs something in which SQLite syncs the log. Whoever else writes, or says that something is on disk, must
     /// know when that failed.
@@ -80,7 +80,8 @@ extension Store {
     /// several commits, and a job that was just put would wait for it.
     func checkpointIfLong() {
         guard pages.pointee > nextCheckpoint else { return }
-        if pages.pointee <= Store.longestLog, isAnybodyAlive { return }
+        let size = Int(pages.pointee) * (connection.pageSize ?? 1 << 16)
+        if size <= Store.longestLog, isAnybodyAlive { return }
         tidy()
     }
 

@@ -22,6 +22,7 @@ final class StoreMemory: @unchecked Sendable {  // what init has set; atomic wor
     enum Place {
         static let boot = 0..<5
         static let ledger = 5
+        static let schema = 32
         static let board = 64
         /// Bytes from here on belong to the seats.
         static let seats = 4096
@@ -52,6 +53,16 @@ final class StoreMemory: @unchecked Sendable {  // what init has set; atomic wor
 
     func word(_ index: Int) -> SharedWord {
         bytes(at: index * 8).assumingMemoryBound(to: Atomic<UInt64>.self)
+    }
+
+    /// The version of the file's schema, as who looked last found it, or is about to make it. Zero: nobody has looked.
+    /// The caller is in the gate.
+    var schema: Int {
+        get {
+            let found = word(Place.schema).pointee.load(ordering: .sequentiallyConsistent)
+            return Int(truncatingIfNeeded: found)
+        }
+        set { set(Place.schema, UInt64(newValue)) }
     }
 
     private static func map(

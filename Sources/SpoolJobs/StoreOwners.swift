@@ -31,6 +31,7 @@ extension Store {
             insert.bind(5, queues)
             insert.bind(6, now.microseconds)
             try insert.run()
+            lives.idle = owner
             return owner
         }
     }
@@ -83,6 +84,7 @@ extension Store {
             let held = try claims(of: [owner])[owner] ?? []
             let count = try end(owner, held, .released, error: nil, now)
             if count > 0 || !moves.isEmpty { ringForAll() }
+            if lives?.idle == owner { try forget(owner) }
             return moves
         }
         lives?.end(owner)
@@ -168,6 +170,13 @@ extension Store {
         update.bind(2, now.microseconds)
         try update.run()
         return outcomes.count
+    }
+
+    /// Of one that never had a job no attempt tells: a worker that is started each minute leaves nothing for it.
+    private func forget(_ owner: Int64) throws(SpoolError) {
+        let delete = try statement("DELETE FROM owner WHERE id = ?1")
+        delete.bind(1, owner)
+        try delete.run()
     }
 
     /// The processes that claim from this store and live.

@@ -29,6 +29,9 @@ enum Schema {
     /// 'SPOL' in the file's header: see application_id in sqlite.org/fileformat.html.
     static let applicationID: Int64 = 0x5350_4F4C
 
+    /// The newest version that this program knows.
+    static let known = Migration.all.last?.number ?? 0
+
     /// Makes the file. The caller holds the gate.
     /// - Returns: Where the log of one that had its name before was put aside.
     @discardableResult
@@ -118,7 +121,7 @@ enum Schema {
 
     /// Looks whether the file is a store that this program knows; an older one is `false`: migrate it.
     static func isCurrent(
-        _ connection: Connection, known: Int = Migration.all.last?.number ?? 0
+        _ connection: Connection, known: Int = Schema.known
     ) throws(SpoolError) -> Bool {
         let application = try value("PRAGMA application_id", connection)
         guard application == applicationID else {
@@ -148,12 +151,14 @@ enum Schema {
             + " application_id=\(applicationID) and the PRAGMA user_version of the file that was dumped"
     }
 
-    /// Brings an older file up to date in one transaction. The caller holds the gate.
+    /// Brings an older file up to date in one transaction. The caller holds the gate. Older programs that have the file
+    /// open are told before, and look whether it came to that: see ``Store/checkSchema(_:)``.
     static func migrate(
-        _ connection: Connection, _ migrations: [Migration] = Migration.all
+        _ connection: Connection, _ files: StoreFiles, _ migrations: [Migration] = Migration.all
     ) throws(SpoolError) {
         let version = Int(try value("PRAGMA user_version", connection))
-        guard version < migrations.last?.number ?? 0 else { return }
+        guard let last = migrations.last?.number, version < last else { return }
+        try StoreMemory(files).schema = last
         try backUp(connection, to: "\(connection.path).schema-\(version)")
         try connection.execute("BEGIN IMMEDIATE")
         do throws(SpoolError) {
@@ -192,5 +197,15 @@ enum Schema {
         let statement = try connection.prepare(sql)
         defer { statement.reset() }
         return try statement.step() ? statement.int(0) : 0
+    }
+}
+
+extension Store {
+    /// A newer program may have migrated the file since it was opened here. The caller is in the gate.
+    /// - Throws: `storeTooNew`.
+    func checkSchema(_ memory: StoreMemory) throws(SpoolError) {
+        guard memory.schema != Schema.known else { return }
+        _ = try Schema.isCurrent(connection)
+        memory.schema = Schema.known
     }
 }

@@ -19,7 +19,7 @@ private import Synchronization
 
 /// Which commits are on disk. Safe from any thread; not across a fork.
 final class SyncLedger: @unchecked Sendable {  // atomic words; who syncs holds the lock
-    private let memory: StoreMemory
+    let memory: StoreMemory
     /// Of the threads of this process; flock(2) makes no difference between them.
     private let lock = Lock()
 

@@ -164,7 +164,21 @@ private let boundaries = [
     func detachedLogs() {
         _ = bench.shell(
             "spool init; for i in $(seq 30); do touch jobs.db-spool/worker-999999$i.log; done")
-        bench.spool("work", "--detach", "--idle-exit", "1ms")
-        #expect(bench.shell("ls jobs.db-spool | grep -c '^worker-'").text == "11\n")
+        // Of a worker in another container, whose process id nobody has here.
+        let start =
+            "touch -d 2001-01-01 jobs.db-spool/worker-9999999.log; exec 9< jobs.db-spool/worker-9999999.log; flock -s 9"
+        _ = bench.shell("\(start); spool work --detach --idle-exit 1ms")
+        #expect(bench.shell("ls jobs.db-spool | grep -c '^worker-'").text == "12\n")
+        #expect(bench.shell("ls jobs.db-spool/worker-9999999.log").status == 0)
+    }
+
+    @Test("R13: a worker that is started again and again, and finds no job, leaves no row")
+    func ownersWithoutJobs() {
+        for _ in 0..<3 { bench.spool("work", "--until-empty") }
+        let owners = "sqlite3 jobs.db 'SELECT id FROM owner'"
+        #expect(bench.shell(owners).text == "")
+        bench.spool("put", "--", "true")
+        for _ in 0..<2 { bench.spool("work", "--until-empty") }
+        #expect(bench.shell(owners).text == "4\n")
     }
 }

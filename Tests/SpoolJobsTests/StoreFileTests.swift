@@ -137,18 +137,39 @@ import Testing
         let bad = Migration(
             number: last + 2, sql: "CREATE TABLE more(a); SELECT nonsense FROM nowhere")
         #expect(throws: SpoolError.self) {
-            try Schema.migrate(store.connection, Migration.all + [good, bad])
+            try Schema.migrate(store.connection, store.files, Migration.all + [good, bad])
         }
         #expect(
             try scratch.shell(
                 "PRAGMA user_version; SELECT count(*) FROM sqlite_schema WHERE name = 'extra'")
                 == "\(last)\n0")
-        try Schema.migrate(store.connection, Migration.all + [good])
+        try Schema.migrate(store.connection, store.files, Migration.all + [good])
         #expect(
             try scratch.shell("PRAGMA user_version; SELECT count(*) FROM extra") == "\(last + 1)\n0"
         )
         let copy = try Store.open(scratch.path + ".schema-\(last)", .readOnly)
         #expect(try copy.newestJob() == 1)
+    }
+
+    @Test("P7: is written no more by a program that had it open as a newer one migrated it")
+    func migratedMeanwhile() throws {
+        let store = try scratch.store()
+        let other = try scratch.store()
+        try store.put([.command("true")], now: noon)
+        let last = Schema.known
+        let bad = Migration(number: last + 1, sql: "SELECT nonsense FROM nowhere")
+        let good = Migration(number: last + 1, sql: "CREATE TABLE extra(a)")
+        #expect(throws: SpoolError.self) {
+            try Schema.migrate(other.connection, other.files, Migration.all + [bad])
+        }
+        #expect(try store.put([.command("true")], now: noon) == 2...2)
+        try Schema.migrate(other.connection, other.files, Migration.all + [good])
+        for _ in 0..<2 {
+            #expect(
+                throws: SpoolError.storeTooNew(path: scratch.path, found: last + 1, known: last)
+            ) { try store.put([.command("true")], now: noon) }
+        }
+        #expect(try scratch.shell("SELECT count(*) FROM job") == "2")
     }
 
     @Test("P7: of the first version is brought up to date, and goes on with its ids")
@@ -352,5 +373,18 @@ import Testing
         let log = try FileManager.default.attributesOfItem(atPath: scratch.path + "-wal")[.size]
         #expect(try #require(log as? Int) < 1 << 20)
         #expect(try store.check() == [])
+    }
+
+    @Test("D8: keeps its log short beside a worker, too, when its pages are large")
+    func largePages() throws {
+        try scratch.store().put([.command("true")], now: noon)
+        let copy = scratch.directory + "/copy.db"
+        try scratch.shell("PRAGMA page_size=65536; VACUUM INTO '\(copy)'")
+        let store = try Store.open(copy, .existing)
+        #expect(store.connection.pageSize == 65536)
+        _ = try store.register(name: "w", consumers: 1, queues: "", now: noon)
+        for _ in 0..<400 { try store.put([.command("true")], now: noon) }
+        let log = try FileManager.default.attributesOfItem(atPath: copy + "-wal")[.size]
+        #expect(try #require(log as? Int) < 64 << 20)
     }
 }
