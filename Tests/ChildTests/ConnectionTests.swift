@@ -22,7 +22,7 @@ import Testing
         #expect(try pipe.first.recv() == ["a": [Int?.none, 3]])
     }
 
-    @Test("takes no memory for bytes that were only announced")
+    @Test("I4: takes no memory for bytes that were only announced")
     func announced() throws {
         let ends = try Descriptor.sockets(packets: false).release()
         let connection = try Connection(owning: ends.second)

@@ -7,7 +7,7 @@ import Testing
 @Suite("Bytes from outside", .serialized)
 struct FuzzTests {
     @Test(
-        "Z: are read or refused with a sentence, come back as they were written, and cost what they are worth",
+        "Z, I2, I4: are read or refused with a sentence, come back as they were written, cost what they are worth",
         arguments: FuzzEntry.all.map(\.name))
     func kept(_ name: String) throws {
         let entry = try #require(FuzzEntry.named(name))
@@ -19,10 +19,10 @@ struct FuzzTests {
         for seed in entry.seeds { #expect(throws: Never.self) { try entry.check(seed) } }
     }
 
-    @Test("Z: the rig notices a reader that makes room for what a length claims")
+    @Test("Z, I4: the rig notices a reader that makes room for what a length claims")
     func trustedLength() throws { try expectNoticed(.trustedLength, by: "frames") }
 
-    @Test("Z: the rig notices words that are quoted without care")
+    @Test("Z, I2: the rig notices words that are quoted without care")
     func carelessQuotes() throws { try expectNoticed(.carelessQuotes, by: "words") }
 
     private func expectNoticed(_ broken: FuzzBreak, by name: String) throws {

@@ -85,7 +85,7 @@ struct QueueHistoryTests {
         }
     }
 
-    @Test("H: Queue loses, invents and doubles nothing, keeps the order, and join waits")
+    @Test("H, J1: Queue loses, invents and doubles nothing, keeps the order, and join waits")
     func queue() throws {
         let queue = Queue<Int64>(maxsize: 64)
         let events = try Load(
@@ -115,7 +115,7 @@ struct QueueHistoryTests {
         #expect(History(events).findings(.priority) == [])
     }
 
-    @Test("H, D1, X1, J1: JobQueue on disk under threads: nothing lost, doubled or overtaken")
+    @Test("H, D1, X1, X3, J1: JobQueue on disk under threads: nothing lost, doubled or overtaken")
     func durable() throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
             "spool-history-" + UUID().uuidString)

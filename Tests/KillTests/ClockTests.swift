@@ -83,7 +83,7 @@ struct ClockTests {
         for (id, count) in starts { #expect(events.starts(Int64(id)) == count, "job \(id)") }
     }
 
-    @Test("C: the rig notices a time-out that follows the clock that was set back")
+    @Test("C, R7: the rig notices a time-out that follows the clock that was set back")
     func rigBites() throws {
         try putJobs()
         let worker = try clock.run(

@@ -16,7 +16,7 @@ import Testing
         #expect(kitchen.printed == "50 buns were put on the counter, and all were eaten\n")
     }
 
-    @Test("K, R4: killed anywhere and started again, it goes on where it was and joins")
+    @Test("R4: killed anywhere and started again, it goes on where it was and joins")
     func resumes() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
         var dice = Dice(seed: seed)

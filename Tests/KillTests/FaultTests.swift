@@ -35,7 +35,7 @@ struct ScheduleTests {
     static let hasBug = sqlite3_libversion_number() < 3_051_003
 
     @Test(
-        "S, D1, D7, X1: keeps every job, gives none twice and stays sound, whoever acts at whichever call"
+        "S, D1, D7, X1, J1: keeps every job, gives none twice and stays sound, whoever acts at whichever call"
     )
     func isSound() throws {
         let run = try FaultRun("schedules", points: Rounds.count(150))
@@ -69,7 +69,7 @@ struct ScheduleTests {
     }
 
     @Test(
-        "E: the rig notices a broken store",
+        "E, D1, D3: the rig notices a broken store",
         arguments: [
             "early-reply": "D1: it was acknowledged and not done",
             "late-counters": "D3: it was done in part",
@@ -87,7 +87,7 @@ struct ScheduleTests {
 }
 
 @Suite("A store without memory", .timeLimit(.minutes(60))) struct MemoryTests {
-    @Test("M, D3, D4: says so, has changed nothing, and goes on when there is some")
+    @Test("M, D1, D3, D4: says so, has changed nothing, and goes on when there is some")
     func isSound() throws {
         let run = try FaultRun("memory", points: Rounds.count(200))
         #expect(run.isGreen, "\(run.said)")

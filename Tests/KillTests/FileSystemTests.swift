@@ -27,7 +27,7 @@ struct FileSystemTests {
     }
 
     @Test(
-        "D4: that is full refuses a put with a sentence, keeps what was put, and goes on when there is room"
+        "F, D4: that is full refuses a put with a sentence, keeps what was put, goes on when there is room"
     )
     func full() throws {
         try mount.set("size=3m")
@@ -51,7 +51,7 @@ struct FileSystemTests {
     }
 
     @Test(
-        "P6: on NFS is refused with a sentence, and nothing is made",
+        "F, P6: on NFS is refused with a sentence, and nothing is made",
         .enabled(if: SystemCalls.canFail, "needs strace"))
     func network() throws {
         // No server here: strace makes statfs(2) say that the file system is NFS, 0x6969.
@@ -91,7 +91,7 @@ struct FileSystemTests {
         #expect(try spool("list").status == 0)
     }
 
-    @Test("D4: that has no room for a store at all leaves nothing that looks like one")
+    @Test("F, D4: that has no room for a store at all leaves nothing that looks like one")
     func tiny() throws {
         try mount.set("size=8k")
         let refusal = try spool("put", "--", "true")
@@ -102,7 +102,7 @@ struct FileSystemTests {
         #expect(try spool("put", "--", "true").status == 0)
     }
 
-    @Test("D4: that has no room for the memory of the log is called full")
+    @Test("F, D4: that has no room for the memory of the log is called full")
     func memory() throws {
         #expect(try spool("put", "--", "true").status == 0)
         try? FileManager.default.removeItem(atPath: path + "-shm")
@@ -117,7 +117,7 @@ struct FileSystemTests {
         #expect(try spool("list", "--ids").printed == "1\n")
     }
 
-    @Test("D4: that is full refuses a put whose shared memory came back from a copy with holes")
+    @Test("F, D4: that is full refuses a put whose shared memory came back from a copy with holes")
     func holes() throws {
         #expect(try spool("put", "--", "true").status == 0)
         // As cp --sparse=always, tar -S and rsync -S leave it.
@@ -142,7 +142,7 @@ struct FileSystemTests {
         #expect(try store.counts(queue: nil).ready == 2)
     }
 
-    @Test("P6: that is read-only can be looked at, and refuses a put")
+    @Test("F, P6: that is read-only can be looked at, and refuses a put")
     func readOnly() throws {
         #expect(try spool("put", "--", "true").status == 0)
         try mount.set("ro")

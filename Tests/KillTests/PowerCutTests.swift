@@ -50,25 +50,25 @@ import Testing
         #expect(said.contains(" 0 lost acknowledged puts, 0 lost acknowledged ends, 0 unsound"))
     }
 
-    @Test("P: the rig notices when it is not written down that a sync was running")
+    @Test("P, D1: the rig notices when it is not written down that a sync was running")
     func rigBitesSilence() throws {
         let (status, said) = try cut("silent", rounds: 100, seed: 1)
         #expect(status == 1, "\(said)")
     }
 
-    @Test("P: the rig notices when it is forgotten that a sync has failed")
+    @Test("P, D1: the rig notices when it is forgotten that a sync has failed")
     func rigBitesForgetting() throws {
         let (status, said) = try cut("careless", rounds: 100, seed: 1)
         #expect(status == 1, "\(said)")
     }
 
-    @Test("P: the rig notices a put in somebody else's transaction that is not synced")
+    @Test("P, D1: the rig notices a put in somebody else's transaction that is not synced")
     func rigBitesEarly() throws {
         let (status, said) = try cut("early", seed: 1)
         #expect(status == 1 && !said.contains(" 0 lost acknowledged puts"), "\(said)")
     }
 
-    @Test("P: the rig notices when the log is not synced before a put is acknowledged")
+    @Test("P, D1: the rig notices when the log is not synced before a put is acknowledged")
     func rigBites() throws {
         let (status, said) = try cut("forget")
         #expect(status == 1 && !said.contains(" 0 lost acknowledged puts"), "\(said)")
@@ -97,13 +97,13 @@ import Testing
             said.contains(" 0 lost files, 0 lost acknowledged puts, 0 unsound files"), "\(said)")
     }
 
-    @Test("P: the rig notices when the directory of a new file is not synced")
+    @Test("P, D1: the rig notices when the directory of a new file is not synced")
     func rigBitesNames() throws {
         let (status, said) = try cut("directories", seed: 1)
         #expect(status == 1 && !said.contains(" 0 lost files"), "\(said)")
     }
 
-    @Test("P: the rig notices when a new file has its name before it is synced")
+    @Test("P, D1, D3: the rig notices when a new file has its name before it is synced")
     func rigBitesContents() throws {
         let (status, said) = try cut("files", seed: 1)
         #expect(status == 1 && !said.contains(" 0 unsound files"), "\(said)")

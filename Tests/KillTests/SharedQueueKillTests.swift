@@ -27,7 +27,7 @@ struct SharedQueueKillTests {
     }
 
     @Test(
-        "R2, J1, J2: at random instants: 0 lost, 0 hangs, 0 held twice, no join too early"
+        "K, R2, J1, J2: at random instants: 0 lost, 0 hangs, 0 held twice, no join too early"
     )
     func storm() throws {
         let kills = Rounds.count(300)
@@ -39,7 +39,7 @@ struct SharedQueueKillTests {
     }
 
     @Test(
-        "R2: at single instructions of a verb: the queue is whole, and who slept is woken",
+        "K, R2: at single instructions of a verb: the queue is whole, and who slept is woken",
         arguments: [("put", 5), ("get", 10), ("taskDone", 40), ("wakingTaskDone", 5)] + Self.long)
     func steps(_ operation: String, _ samples: Int) throws {
         let kills = max(samples, Rounds.count(0) / 100)
@@ -48,13 +48,13 @@ struct SharedQueueKillTests {
         #expect(said.contains(" instructions: \(kills) kills,"), "\(said)")
     }
 
-    @Test("R2: the rig notices when what a death in the lock left is not put in order")
+    @Test("K, R2: the rig notices when what a death in the lock left is not put in order")
     func noticesRepair() throws {
         let (status, said) = try rig("steps", "40", "neglect-repair", "taskDone")
         #expect(status == 1 && said.contains("FAILED: "), "\(said)")
     }
 
-    @Test("R2, J2: the rig notices when what the dead held is not given back")
+    @Test("K, R2, J2: the rig notices when what the dead held is not given back")
     func noticesHolders() throws {
         let (status, said) = try rig("storm", "50", "neglect-holders")
         #expect(status == 1 && said.contains(" hangs"), "\(said)")

@@ -8,13 +8,14 @@ import Testing
     "A worker at full speed", .enabled(if: Soak.isPossible, "python3 is not installed"),
     .timeLimit(.minutes(10)))
 struct SoakTests {
-    @Test("D8, R10, R13: leaves nothing behind, keeps its log short, and lets every producer put")
+    @Test(
+        "L, D8, R10, R13: leaves nothing behind, keeps its log short, and lets every producer put")
     func soak() throws {
         let (said, status) = try Soak.run("--seconds", "4")
         #expect(status == 0 && said.contains("jobs put and done"), "\(said)")
     }
 
-    @Test("R13: the rig notices finished jobs that nobody removes")
+    @Test("L, R13: the rig notices finished jobs that nobody removes")
     func leavesFinished() throws {
         let (said, status) = try Soak.run("--seconds", "1", "--leave-finished")
         #expect(status == 1 && said.contains("jobs are left of"), "\(said)")

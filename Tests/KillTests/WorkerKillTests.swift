@@ -70,7 +70,7 @@ import Testing
         #expect(history.findings() == [], "seed \(seed)")
     }
 
-    @Test("K, R1: consumers that are killed lose no job, and none is run by two")
+    @Test("K, X1, X3, R1: consumers that are killed lose no job, and none is run by two")
     func consumers() throws {
         var dice = Dice(seed: seed)
         try putJobs(120, seconds: "0.02")
@@ -231,7 +231,7 @@ import Testing
         #expect(try store.check() == [], "seed \(seed)")
     }
 
-    @Test("D6, P7: a store whose making was killed is made by the next command")
+    @Test("K, D3: a store whose making was killed is made by the next command")
     func making() throws {
         var dice = Dice(seed: seed)
         for _ in 0..<Rounds.count(40) {

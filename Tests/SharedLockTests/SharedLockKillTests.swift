@@ -27,26 +27,26 @@ struct SharedLockKillTests {
         #expect(isGood && text.contains("0 hangs"), "seed \(seed): \(text)")
     }
 
-    @Test("the rig notices a lock that does not look whether its holder lives")
+    @Test("K, R2: the rig notices a lock that does not look whether its holder lives")
     func naiveLock() throws {
         let (text, isGood) = try Rig.run(["kill", "naive-lock", "50", "7", "1000"])
         #expect(!isGood && (text.contains("hang") || text.contains("cannot be taken")), "\(text)")
     }
 
-    @Test("the rig notices a lock that takes a slow holder for dead")
+    @Test("K, R2: the rig notices a lock that takes a slow holder for dead")
     func robbingLock() throws {
         let (text, isGood) = try Rig.run(["kill", "robbing-lock", "50", "7", "1000"])
         #expect(!isGood && text.contains("inside, and lives"), "\(text)")
     }
 
-    @Test("the rig notices a semaphore that forgets the units of the dead")
+    @Test("K, R2: the rig notices a semaphore that forgets the units of the dead")
     func naiveSemaphore() throws {
         let (text, isGood) = try Rig.run(["kill", "naive-semaphore", "50", "7", "1000"])
         #expect(!isGood && (text.contains("hang") || text.contains("did not come back")), "\(text)")
     }
 
     @Test(
-        "the rig notices an event, a condition and a barrier that forget the dead",
+        "K, R2: the rig notices an event, a condition and a barrier that forget the dead",
         arguments: ["naive-event", "naive-condition", "naive-barrier"])
     func naive(_ kind: String) throws {
         let (text, isGood) = try Rig.run(["kill", kind, "50", "7", "3000"])
@@ -54,7 +54,7 @@ struct SharedLockKillTests {
     }
 
     @Test(
-        "the rig that cuts off at instructions notices each kind that forgets the dead",
+        "K, R2: the rig that cuts off at instructions notices each kind that forgets the dead",
         arguments: [
             "naive-lock", "naive-semaphore", "naive-event", "naive-condition", "naive-barrier",
         ])

@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test(
-        "V: whatever fails and whenever, jobs are neither lost, doubled nor stranded, and the counters are true"
+        "V, D1, D3, D4, X1, X2, X3, R4, R6, R7, R8, R9, R11, J1, J2, J5: whatever fails and whenever, these hold"
     )
     func seeds() throws {
         let (status, said) = try simulate("--seeds", "\(Self.seeds)", "--from", "\(Self.first)")
@@ -89,45 +89,46 @@ import Testing
         #expect(expected.contains { said.contains(": \($0)") }, "\(broken): \(said)")
     }
 
-    @Test("V: the simulator notices when an outcome is applied without the attempt's fence")
+    @Test("V, X2: the simulator notices when an outcome is applied without the attempt's fence")
     func noFence() throws { try notices(.noFence) }
 
-    @Test("V: the simulator notices when a counter is not moved with its row")
+    @Test("V, J5: the simulator notices when a counter is not moved with its row")
     func counter() throws { try notices(.counter) }
 
-    @Test("V: the simulator notices when a dead worker's jobs are given back twice")
+    @Test("V, R4: the simulator notices when a dead worker's jobs are given back twice")
     func twice() throws { try notices(.twice) }
 
-    @Test("V: the simulator notices when a put is acknowledged before its commit")
+    @Test("V, D1: the simulator notices when a put is acknowledged before its commit")
     func earlyReply() throws { try notices(.earlyReply) }
 
-    @Test("V: the simulator notices when a wake-up is dropped")
+    @Test("V, R8, J2: the simulator notices when a wake-up is dropped")
     func deafBell() throws { try notices(.deafBell) }
 
-    @Test("V: the simulator notices when a worker's lock is free before its consumers have ended")
+    @Test(
+        "V, X1: the simulator notices when a worker's lock is free before its consumers have ended")
     func noLifeline() throws { try notices(.noLifeline) }
 
     @Test(
-        "V: the simulator notices when what a dead worker left is not ended before its jobs run again"
+        "V, X1: the simulator notices when what a dead worker left is not ended before its jobs run again"
     )
     func leftovers() throws { try notices(.leftovers) }
 
-    @Test("V: the simulator notices when the death of a consumer counts as nothing")
+    @Test("V, R6: the simulator notices when the death of a consumer counts as nothing")
     func noPoison() throws { try notices(.noPoison) }
 
-    @Test("V: the simulator notices when a join does not wait for what runs")
+    @Test("V, J1: the simulator notices when a join does not wait for what runs")
     func hastyJoin() throws { try notices(.hastyJoin) }
 
-    @Test("V: the simulator notices when a supervisor takes its time from the wall clock")
+    @Test("V, R7: the simulator notices when a supervisor takes its time from the wall clock")
     func wallClock() throws { try notices(.wallClock) }
 
     @Test("V: the simulator notices when a job that was called back is forgotten")
     func lostRecall() throws { try notices(.lostRecall) }
 
-    @Test("V: the simulator notices when a worker is not told what its commands are told")
+    @Test("V, R11: the simulator notices when a worker is not told what its commands are told")
     func deafWorker() throws { try notices(.deafWorker) }
 
-    @Test("V: the simulator notices when a consumer begins what was taken from it")
+    @Test("V, X1, X3, R5: the simulator notices when a consumer begins what was taken from it")
     func noBar() throws { try notices(.noBar) }
 
     @Test("V: no break is without its test")

@@ -223,7 +223,7 @@ import Testing
     }
 
     @Test(
-        "refuses bad jobs whole: nothing of a batch is put",
+        "D4: refuses bad jobs whole: nothing of a batch is put",
         arguments: [
             NewJob.command(), NewJob.command(""), NewJob.command("a", queue: "no space"),
             NewJob.command("a\0b"), NewJob(.kind("")), NewJob(.kind("a"), priority: -1),

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The words of a command") struct WordsTests {
     @Test(
-        "come back from their quoted line byte for byte",
+        "I2: come back from their quoted line byte for byte",
         arguments: [["a"], ["sh", "-c", "echo 'it'"], ["", " ", "\\", "x\ny"]])
     func roundTrip(_ words: [String]) {
         let bytes = words.map { Array($0.utf8) }
