@@ -247,7 +247,8 @@ let package = Package(
             path: "Tests/Fuzzing", swiftSettings: strict),
         .testTarget(
             name: "FuzzTests", dependencies: ["Fuzzing", "SpoolCommand"], swiftSettings: strict),
-        .testTarget(name: "TidyTests", dependencies: ["Migrations"], swiftSettings: strict),
+        .testTarget(
+            name: "TidyTests", dependencies: ["Patience", "Migrations"], swiftSettings: strict),
     ]
         + tutorial.map {
             .executableTarget(
