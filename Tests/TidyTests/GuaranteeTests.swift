@@ -60,9 +60,12 @@ struct GuaranteeTests {
             page.firstMatch(of: #/(?s)torture: begin -->\n```\n(.*?\n)```/#)?.1)
         let soak = try #require(table.firstMatch(of: #/\nL .* (\d+) +\d+ green .*/#))
         let next = table.replacing(soak.1, with: "123456789")
-        try copy.write(String(table.replacing(soak.0, with: "")), into: "table")
-        let (status, said) = try copy.run("--torture", "table")
-        #expect(status == 1 && said.contains("is not of a full run"), "\(said)")
+        let few = "scripts/torture --rounds 1 --seed 7\n" + table
+        for wrong in [String(table.replacing(soak.0, with: "")), few] {
+            try copy.write(wrong, into: "table")
+            let (status, said) = try copy.run("--torture", "table")
+            #expect(status == 1 && said.contains("is not of a full run"), "\(said)")
+        }
         #expect(try copy.run("--check").status == 0)
         try copy.write(String(next), into: "table")
         #expect(try copy.run("--torture", "table").status == 0)
