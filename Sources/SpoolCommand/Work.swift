@@ -182,10 +182,10 @@ struct Work: SpoolSubcommand {
             (summary.cancelled, "cancelled"), (summary.released, "given back"),
         ] where count > 0 { parts.append("\(Phrases.grouped(count)) \(word)") }
         let seconds = Double(max(1, summary.took.microseconds)) / 1e6
-        let rate = Phrases.grouped(Int(Double(summary.jobs) / seconds))
+        let rate = Int(Double(summary.jobs) / seconds)
         var line =
-            "spool work: " + parts.joined(separator: ", ")
-            + " in \(Phrases.short(summary.took)), \(rate) jobs/s"
+            "spool work: \(parts.joined(separator: ", ")) in \(Phrases.short(summary.took))"
+        if rate > 0 { line += ", \(Phrases.counted(rate, "job"))/s" }
         if screen.settings.verbosity > 0 { line += ", \(summary.missedWakeups) missed wake-ups" }
         screen.note(line)
     }

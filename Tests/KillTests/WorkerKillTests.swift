@@ -90,7 +90,7 @@ import Testing
     }
 
     @Test(
-        "K, R3: a worker that is killed takes its consumers along; the next one has its jobs at once"
+        "K, R3, R4: a worker that is killed takes its consumers along; the next one has its jobs at once"
     )
     func supervisor() throws {
         var dice = Dice(seed: seed)

@@ -236,4 +236,14 @@ import Testing
             """)
         #expect(result.text == "0\n")
     }
+
+    @Test("says at its end how many jobs it did in a second, if there was one")
+    func rate() {
+        bench.spool("put", "--", "sleep", "1.1")
+        let slow = bench.spool("work", "--until-empty").errors
+        #expect(slow.hasPrefix("spool work: 1 done in ") && !slow.contains("/s"), "\(slow)")
+        _ = bench.shell("seq 20 | spool put --each -k none")
+        let quick = bench.spool("work", "--until-empty", "--exec", "true").errors
+        #expect(quick.hasPrefix("spool work: 20 done in ") && quick.contains(" jobs/s"), "\(quick)")
+    }
 }
