@@ -88,7 +88,7 @@ import Testing
     }
 
     @Test(
-        "P, D1, D3: leaves no file or a sound one, with all that was acknowledged, on two kinds of disks"
+        "P, D1, D3, P7: leaves no file or a sound one, with all that was acknowledged; if it was migrated a copy"
     )
     func losesNothing() throws {
         let (status, said) = try cut()

@@ -13,22 +13,25 @@ struct Cuts {
     private let image: Image
     private let what: String
     private var (made, puts) = (false, 0)
+    /// In the file, before it was migrated.
+    private let jobsBefore: Int
     /// The log of the file that had the name before.
     private let oldLog: [UInt8]?
 
     init(
         _ record: (before: [fault_file_event], events: [fault_file_event]), _ model: CutDisk.Model,
-        _ neglect: CutDisk.Neglect, _ image: Image, _ what: String
+        _ neglect: CutDisk.Neglect, _ image: Image, _ what: String, jobsBefore: Int
     ) {
         events = record.events
         disk = CutDisk(model, neglecting: neglect)
-        (self.image, self.what) = (image, what)
+        (self.image, self.what, self.jobsBefore) = (image, what, jobsBefore)
+        made = jobsBefore > 0
         for event in record.before { disk.apply(event) }
         disk.syncAll()
         var dice = Dice(seed: 1)
         let log = CutDisk.Name(directory: 1, text: "jobs.db-wal")
         let file = disk.names(.all, &dice)[log]
-        oldLog = if let file { disk.content(of: file, .all, &dice) } else { nil }
+        oldLog = if let file, jobsBefore == 0 { disk.content(of: file, .all, &dice) } else { nil }
     }
 
     mutating func run(_ rounds: Int, _ seed: UInt64, _ findings: inout Findings) throws {
@@ -81,15 +84,39 @@ struct Cuts {
             if puts > 0 { findings.note("\(place): no file, \(puts) were put", \.lostPuts) }
             return 0
         }
+        if jobsBefore > 0 { try checkCopy(place, &findings) }
         let store = try Store.open(image.database, .existing)
         let problems = try store.check()
         if !problems.isEmpty { findings.note("\(place): \(problems)", \.unsound) }
         let count = try store.counts(queue: nil).total
-        if count < puts { findings.note("\(place): \(count) jobs of \(puts)", \.lostPuts) }
-        if count > Making.jobs {
+        let known = jobsBefore + puts
+        if count < known { findings.note("\(place): \(count) jobs of \(known)", \.lostPuts) }
+        if count > jobsBefore + Making.jobs {
             findings.note("\(place): \(count) jobs, others' among them", \.unsound)
         }
         return count
+    }
+
+    /// A file that was migrated has what it was before beside it, whole.
+    private func checkCopy(_ place: String, _ findings: inout Findings) throws(SpoolError) {
+        let database = try Connection(image.database, .existing)
+        defer { database.close() }
+        guard try Schema.isCurrent(database) else { return }
+        let path = image.database + ".schema-1"
+        guard Path.size(path) ?? 0 > 0 else {
+            return findings.note("\(place): migrated, and no copy", \.lostFiles)
+        }
+        do throws(SpoolError) {
+            let copy = try Connection(path, .existing)
+            defer { copy.close() }
+            let isSound = try Schema.value("SELECT count(*) FROM pragma_integrity_check", copy) == 1
+            let count = try Schema.value("SELECT count(*) FROM job", copy)
+            guard isSound, count == jobsBefore else {
+                return findings.note("\(place): migrated, copy of \(count) jobs", \.lostFiles)
+            }
+        } catch {
+            findings.note("\(place): migrated, and the copy: \(error)", \.lostFiles)
+        }
     }
 
     /// With all that was done the disk holds what the directory holds, or something was not recorded.

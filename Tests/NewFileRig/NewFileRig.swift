@@ -1,13 +1,13 @@
-// NewFileRig.swift - rig P for a file that is made: cuts the power at every step of it, and looks what is left.
+// NewFileRig.swift - rig P for a file that is made, or migrated: cuts the power at every step, and looks what is left.
 //
 //     NewFileRig DIRECTORY ROUNDS SEED [directories|files]
 //
 // Makes files, each in another place, puts jobs into them, and writes down every call that changes a name or a byte, or
 // syncs one. Then, for every prefix of these calls, on two kinds of disks (CutDisk), it rebuilds what a power cut may
 // leave there, ROUNDS times with other luck, and opens that. Where a put was acknowledged its job must be there; where
-// the file's making was, the file. In any case there is no file or a sound one, and the next put succeeds. Prints
-// counts; exit status 1 if something was lost. With "directories" no sync of a directory reaches the disk, with "files"
-// none of a file: a rig that never went red proves nothing.
+// the file's making was, the file. In any case there is no file or a sound one, and the next put succeeds; beside one
+// that was migrated is a copy of what it was. Prints counts; exit status 1 if something was lost. With "directories" no
+// sync of a directory reaches the disk, with "files" none of a file: a rig that never went red proves nothing.
 
 internal import CFaultFiles
 private import Glibc
@@ -27,7 +27,8 @@ struct NewFileRig {
             let events = try making.record(in: words[1] + "/made")
             for model in CutDisk.Model.allCases {
                 var cuts = Cuts(
-                    events, model, neglect, Image(words[1] + "/cut"), "\(making), \(model)")
+                    events, model, neglect, Image(words[1] + "/cut"), "\(making), \(model)",
+                    jobsBefore: making == .older ? Making.oldJobs : 0)
                 try cuts.run(rounds, seed, &findings)
                 if neglect == .none { try cuts.compare(with: words[1] + "/made") }
             }
@@ -61,6 +62,8 @@ enum Making: CaseIterable {
     case besideLog
     /// There is such a log, and an empty file.
     case emptyBesideLog
+    /// There is a file of the first schema, which is brought up to date.
+    case older
 
     /// So many jobs are put into it.
     static let jobs = 3
@@ -106,6 +109,15 @@ enum Making: CaseIterable {
             guard self == .emptyBesideLog else { return }
             Image.remove(StoreFiles(path).directory)
             try Image.write([], to: path)
+        case .older:
+            let files = StoreFiles(path)
+            mkdir(files.directory, 0o700)
+            try Schema.create(files, Array(Migration.all.prefix(1)))
+            let connection = try Connection(path, .existing)
+            for _ in 0..<Making.oldJobs {
+                try connection.execute("INSERT INTO jobs(command) VALUES ('true')")
+            }
+            connection.close()
         }
     }
 
