@@ -371,6 +371,7 @@ public final class Store {
 
     func takeBack() throws(SpoolError) {
         try endTransaction()
+        unlockLog()  // a lock of our own that has stayed may be why it failed
         try syncing { () throws(SpoolError) in try restartLog() }
     }
 

@@ -92,7 +92,7 @@ struct SystemCallTests {
         let workers = try unlocks.map { number in
             let scratch = try Scratch()
             return (
-                scratch, try SystemCalls.lockedWorker(words, unlocking: number, in: scratch).worker
+                scratch, try SystemCalls.lockedWorker(words, unlocking: number, in: scratch).program
             )
         }
         for (scratch, worker) in workers {
@@ -105,6 +105,24 @@ struct SystemCallTests {
             let counts = try Store.open(scratch.path, .existing).counts(queue: nil)
             #expect(counts.unfinished == 0 && counts.done == 3, "\(counts) \(worker.printed)")
         }
+    }
+
+    @Test(
+        "E, D5: a put whose lock on the log was not taken back by the system is refused for certain"
+    )
+    func putWhoseLockStays() throws {
+        let words = ["put", "--file", scratch.path, "--", "true"]
+        #expect(try Program("spool", words, in: scratch.directory).wait() == 0)
+        let calls = try SystemCalls.traced(words, in: scratch)
+        // The last one is that of its own COMMIT.
+        let unlock = try #require(SystemCalls.unlocks(calls.trace, hasCommitted: true).last)
+        let put = try SystemCalls.traced(words, unlocking: unlock, in: scratch).program
+        #expect(try put.wait() == 75)
+        #expect(put.printed.contains("is locked by another program"), "\(put.printed)")
+        let store = try Store.open(scratch.path, .existing)
+        #expect(try store.counts(queue: nil).total == 2)
+        #expect(try Program("spool", words, in: scratch.directory).wait() == 0)
+        #expect(try store.counts(queue: nil).total == 3 && store.check() == [])
     }
 
     private func putJobs() throws {
@@ -206,32 +224,40 @@ enum SystemCalls {
     /// - Parameter number: The call of fcntl(2) that is refused; nil: none, and its trace is waited for.
     static func lockedWorker(
         _ words: [String], unlocking number: Int?, in scratch: Scratch
-    ) throws -> (worker: Program, trace: String) {
+    ) throws -> (program: Program, trace: String) {
         var job = NewJob(.command([Array("true".utf8)]))
         job.place = Place(directory: Array("/".utf8), environment: Array("PATH=/bin\0".utf8))
         job.retries = 9
         try Store.open(scratch.path, .create).put([job, job, job], now: .now())
+        return try traced(words + [scratch.path], unlocking: number, in: scratch)
+    }
+
+    /// Runs a program with one call of fcntl(2) that fails, or to its end, and then with what it called.
+    static func traced(
+        _ words: [String], unlocking number: Int? = nil, in scratch: Scratch
+    ) throws -> (program: Program, trace: String) {
         let trace = scratch.directory + "/trace"
         let fault = number.map { ["-e", "inject=fcntl:error=EAGAIN:when=\($0)"] } ?? []
-        let worker = try Program(
+        let program = try Program(
             "/usr/bin/strace",
             ["-qq", "-o", trace, "-e", "trace=fcntl,fdatasync"] + fault
-                + [Program.folder.path + "/spool"] + words + [scratch.path], in: scratch.directory)
-        if number == nil { _ = try worker.wait() }
-        return (worker, (try? String(contentsOfFile: trace, encoding: .utf8)) ?? "")
+                + [Program.folder.path + "/spool"] + words, in: scratch.directory)
+        if number == nil { _ = try program.wait() }
+        return (program, (try? String(contentsOfFile: trace, encoding: .utf8)) ?? "")
     }
 
     /// Which calls of fcntl(2) unlock a read mark of SQLite's log that was set after a commit: bytes 124 to 127 of the
     /// -shm, locked for writing by the call before.
-    static func unlocks(_ trace: String) -> [Int] {
-        var (calls, hasCommitted, marked, found) = (0, false, "", [Int]())
+    static func unlocks(_ trace: String, hasCommitted: Bool = false) -> [Int] {
+        var (calls, hasCommitted, marked, found) = (0, hasCommitted, "", [Int]())
         for line in trace.split(separator: "\n") {
             if line.hasPrefix("fdatasync(") { hasCommitted = true }
             guard line.hasPrefix("fcntl(") else { continue }
             calls += 1
             let mark = line.firstMatch(of: /l_start=12[4-7]/).map { String($0.0) } ?? ""
-            if line.contains("F_UNLCK"), mark == marked, hasCommitted { found.append(calls) }
-            marked = line.contains("F_WRLCK") ? mark : "none"
+            let isUnlock = line.contains("F_UNLCK") && !mark.isEmpty && mark == marked
+            if isUnlock, hasCommitted { found.append(calls) }
+            marked = line.contains("F_WRLCK") ? mark : ""
         }
         return found
     }
