@@ -1,6 +1,7 @@
 // QueueLayout.swift - how a shared queue lies in memory, and which of its words are the truth.
 //
 //     0     the robust lock, two hints   64  QueueHeader      1024, 1152, 1280  the words of the event counts
+//     1408  two words of the looks for deaths
 //     4096  the members: processes that hold, or held, items        then the arena: records, one after the other
 //
 // THE RULE: the word at the head of a record (its size, its state, who holds it, how often it was delivered) is the
@@ -142,6 +143,9 @@ enum QueueLayout {
     static let arrived = 1024
     static let freed = 1152
     static let settled = 1280
+    /// When somebody last looked for deaths, and how often that was.
+    static let lastLook = 1408
+    static let looks = 1416
     static let members = 4096
     static let memberLimit = 1024
     static let arena = members + memberLimit * MemoryLayout<QueueMember>.stride

@@ -1,10 +1,10 @@
 // RecordQueue+Members.swift - who holds items, and how it is noticed that it died.
 //
 // A process becomes a member with its first get: its id and its start stand in its slot. No supervisor has to look
-// after them: whoever waits looks at those who hold items, at least every 20 ms while there are any (every second
-// else, for those that were woken and died before they could take what they were woken for), and whoever does not wait
-// looks now and then. A process counts as dead when its pidfd says so or its id belongs to a process that began at
-// another time.
+// after them: of those that wait one looks at those who hold items, every 20 ms while there are any (every second else,
+// for those that were woken and died before they could take what they were woken for), and whoever does not wait looks
+// now and then. A process counts as dead when its pidfd says so or its id belongs to a process that began at another
+// time.
 
 private import CSpool
 private import Glibc
@@ -84,15 +84,49 @@ extension RecordQueue {
             .filter { $0 != slot && members[$0].heldCount > 0 }.map { ($0, members[$0]) }
     }
 
-    /// For those that do not wait: looks if the last look of this process was a while ago.
+    /// For those that do not wait: looks if the last look of this process was a while ago, and nobody else has looked.
     /// - Returns: Whether it looked.
     @discardableResult
     func lookNowAndThen() -> Bool {
         let due = nextLook.load(ordering: .relaxed)
         guard Deadline.now().nanoseconds >= due else { return false }
         let next = Deadline(after: pace.shortest).nanoseconds
-        guard nextLook.compareExchange(expected: due, desired: next, ordering: .relaxed).exchanged
+        guard nextLook.compareExchange(expected: due, desired: next, ordering: .relaxed).exchanged,
+            takeTurn() != nil
         else { return false }
         return lookForDeaths()
+    }
+
+    /// For those that wait, each time that they wake up by themselves.
+    /// - Returns: Whether other processes hold items.
+    func lookInTurn() -> Bool {
+        guard let number = takeTurn() else { return othersHold }
+        // Numbers of processes are given again late: a look in 16 is enough for that.
+        return lookForDeaths(thoroughly: number % 16 == 15)
+    }
+
+    /// One looks for all, of whichever process: if each of a hundred that wait looked at each of a hundred that hold
+    /// items, they would keep a processor busy. Nobody waits for one that has died or stands still in its turn.
+    /// - Returns: Which look it is; nil if somebody has looked within the shortest pace.
+    func takeTurn() -> UInt64? {
+        let last = lastLook.pointee.load(ordering: .relaxed)
+        let now = Deadline.now().nanoseconds
+        // A time that is still to come is none of this clock's.
+        let isRecent = last > 0 && last <= now && now - last < UInt64(pace.shortest.nanoseconds)
+        guard !isRecent else { return nil }
+        let (isMine, _) = lastLook.pointee.compareExchange(
+            expected: last, desired: now, ordering: .relaxed)
+        return isMine ? looks.pointee.wrappingAdd(1, ordering: .relaxed).oldValue : nil
+    }
+
+    private var othersHold: Bool {
+        look { $0.heldCount > (slot.map { members[$0].heldCount } ?? 0) }
+    }
+
+    private var lastLook: UnsafeMutablePointer<Atomic<UInt64>> { atom(QueueLayout.lastLook) }
+    private var looks: UnsafeMutablePointer<Atomic<UInt64>> { atom(QueueLayout.looks) }
+
+    private func atom(_ offset: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+        (memory.base + offset).assumingMemoryBound(to: Atomic<UInt64>.self)
     }
 }

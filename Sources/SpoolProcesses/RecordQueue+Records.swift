@@ -133,9 +133,13 @@ extension RecordQueue {
     }
 
     /// Before the first one that was put later: given back items were put before all that nobody got yet.
-    func insertByNumber(_ index: UInt32, into list: inout RecordList) {
+    /// - Parameter other: In the list, or none. The place is looked for behind it if that was put before.
+    func insertByNumber(_ index: UInt32, into list: inout RecordList, behind other: UInt32) {
         let number = record(at: index).pointee.number
         var (previous, next, passed) = (Record.none, list.first, UInt32(0))
+        if other != Record.none, record(at: other).pointee.number < number {
+            (previous, next) = (other, self.next(of: other, &passed))
+        }
         while next != Record.none, record(at: next).pointee.number < number {
             (previous, next) = (next, self.next(of: next, &passed))
         }

@@ -77,7 +77,7 @@ extension RecordQueue {
     ) {
         let next = min(deadline, Deadline(after: pace.interval))
         if count(event).wait(after: sleep.seen, until: next) { return }
-        pace.hasLooked(othersHold: lookForDeaths(thoroughly: pace.isThorough))
+        pace.hasLooked(othersHold: lookInTurn())
     }
 
     /// Items are there for moments only: a short look saves many a sleep and the wake-up of it.
@@ -100,9 +100,6 @@ struct LookingPace {
     /// At most so long while nobody does.
     let longest: Duration
     private(set) var interval: Duration
-    private var looks = 0
-    /// Numbers of processes are given again late: a look in 16 is enough for that.
-    var isThorough: Bool { looks % 16 == 15 }
 
     init(shortest: Duration = .milliseconds(20), longest: Duration = .seconds(1)) {
         (self.shortest, self.longest) = (shortest, longest)
@@ -110,7 +107,6 @@ struct LookingPace {
     }
 
     mutating func hasLooked(othersHold: Bool) {
-        looks += 1
         interval = othersHold ? shortest : min(interval * 2, longest)
     }
 }
