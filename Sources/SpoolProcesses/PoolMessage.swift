@@ -118,10 +118,21 @@ public struct RemoteError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The error as text.
     public let text: String
 
-    init(_ error: any Error) {
+    /// In a queue of the least size there is room for it.
+    private static let shortText = 500
+
+    /// - Parameter text: Nil: the error's own.
+    init(_ error: any Error, _ text: String? = nil) {
         type = "\(Swift.type(of: error))"
-        text = "\(error)"
+        self.text = text ?? "\(error)"
     }
+
+    /// The same with the beginning of the text only, for where there is no room for more.
+    var shortened: RemoteError {
+        RemoteError(type, String(text.unicodeScalars.prefix(Self.shortText)) + "…")
+    }
+
+    private init(_ type: String, _ text: String) { (self.type, self.text) = (type, text) }
 
     fileprivate init(_ payload: inout FramePayload) throws(SpoolError) {
         type = try payload.text()

@@ -44,7 +44,13 @@ struct PoolWorker: Codable, Sendable {
             _ = try EntryRegistry.shared.find(initializer).run(initialInput, nil)
             return true
         } catch {
-            try answers.put(PoolAnswer(0, .broken(RemoteError(error))).bytes)
+            let error = RemoteError(error)
+            do throws(SpoolError) {
+                try answers.put(PoolAnswer(0, .broken(error)).bytes)
+            } catch .tooLarge {
+                // Without an answer the pool would make one process after the other, and not know why they end.
+                try answers.put(PoolAnswer(0, .broken(error.shortened)).bytes)
+            }
             return false
         }
     }
@@ -58,11 +64,20 @@ struct PoolWorker: Codable, Sendable {
         do throws(SpoolError) {
             try answers.put(PoolAnswer(call.number, .results(results)).bytes)
         } catch .tooLarge(_, let bytes, let limit) {
-            let error = SpoolError.tooLarge(
-                what: "the result of '\(call.entry)'", bytes: bytes, limit: limit)
-            let each = results.map { _ in Result<[UInt8], RemoteError>.failure(RemoteError(error)) }
-            try answers.put(PoolAnswer(call.number, .results(each)).bytes)
+            // One error for all of a chunk: as many might have no room either, and the task would seem to kill us.
+            let refused = refusal(of: results, call.entry, bytes, limit)
+            try answers.put(PoolAnswer(call.number, .results([.failure(refused)])).bytes)
         }
+    }
+
+    /// What is said in place of results for which the queue of answers has no room.
+    private func refusal(
+        of results: [Result<[UInt8], RemoteError>], _ entry: String, _ bytes: Int, _ limit: Int
+    ) -> RemoteError {
+        if results.count == 1, case .failure(let error) = results[0] { return error.shortened }
+        let what = results.count == 1 ? "the result" : "a chunk of \(results.count) results"
+        let error = SpoolError.tooLarge(what: "\(what) of '\(entry)'", bytes: bytes, limit: limit)
+        return RemoteError(error, "\(error.message) Give the pool more bytes, or smaller chunks.")
     }
 
     private func run(_ entry: String, _ input: [UInt8]) -> Result<[UInt8], RemoteError> {

@@ -47,7 +47,7 @@ struct ChildRig {
             work, count, sleeper, talker, fail, echo, exits, passOn, family, inspect, server, noise,
             writer, poller, nag, slowEcho, call,
             square, whoami, gate, fragile, troubled, connected, setUp, environment, speak,
-            poolInside, partner, leaveWork, appending)
+            longText, longError, poolInside, partner, leaveWork, appending)
         let words = CommandLine.arguments
         let method = words.count > 2 ? StartMethod(rawValue: words[2]) : .forkServer
         guard words.count > 1, let body = cases[words[1]], let method else {

@@ -8,6 +8,15 @@ import SpoolThreads
 
 private let patience = Duration.seconds(20)
 
+private func remote(_ body: () throws -> Void) throws -> RemoteError {
+    do {
+        try body()
+    } catch let error as RemoteError {
+        return error
+    }
+    throw Untrue(description: "nothing was thrown")
+}
+
 let poolEdges: [String: Case] = [
     "numbers": { method in
         let pool = try ProcessPool(maxWorkers: .max, retries: .max, method: method)
@@ -15,6 +24,27 @@ let poolEdges: [String: Case] = [
         let path = "/tmp/spool-fragile-\(getpid())"
         try check(pool.submit(fragile, path).result(timeout: patience) == 5, "it is tried again")
         unlink(path)
+        pool.shutdown()
+    },
+    "answers": { method in
+        // Whatever has no room in the queue of answers, its task is told so; nobody dies of it.
+        let pool = try ProcessPool(maxWorkers: 1, method: method, bytes: 4096)
+        let worker = try pool.submit(whoami).result(timeout: patience)
+        let one = try remote { _ = try pool.submit(longText, 5000).result(timeout: patience) }
+        try check(one.text.contains("the result of 'longText' has"), "\(one)")
+        let chunk = try remote { _ = try pool.map(longText, 0..<200, chunk: 200).all() }
+        try check(chunk.text.contains("a chunk of 200 results of 'longText' has"), "\(chunk)")
+        let error = try remote { _ = try pool.submit(longError, 5000).result(timeout: patience) }
+        try check(error.type == "LongError" && error.text.hasPrefix("begins"), "\(error)")
+        try check(pool.submit(whoami).result(timeout: patience) == worker, "it is the same process")
+        pool.shutdown()
+    },
+    "longInitializer": { method in
+        let pool = try ProcessPool(
+            maxWorkers: 1, method: method, bytes: 4096, initializer: longError, 5000)
+        let error = try expectError { _ = try pool.submit(square, 1).result(timeout: patience) }
+        try check(error.message.contains("initializer of the pool has thrown"), "\(error)")
+        try check(error.message.contains("LongError"), "\(error)")
         pool.shutdown()
     },
     "forked": { method in

@@ -24,6 +24,17 @@ let fragile = ChildEntry("fragile") { (path: String) -> Int in
     return 5
 }
 
+/// What its text is as long as it is told to be.
+struct LongError: Error, CustomStringConvertible {
+    let length: Int
+    var description: String { "begins" + String(repeating: "\u{1F9F5}", count: length) }
+}
+
+let longText = ChildEntry("longText") { (length: Int) -> String in
+    String(repeating: "x", count: length)
+}
+let longError = ChildEntry("longError") { (length: Int) in throw LongError(length: length) }
+
 /// A value that makes trouble when and where it is told to.
 struct Trouble: Codable, Sendable {
     enum Moment: String, Codable { case never, decoding, running, encoding }

@@ -36,6 +36,14 @@ import Testing
     @Test("takes any number of processes and retries, the largest too")
     func numbers() throws { try run("numbers") }
 
+    @Test(
+        "R12: tells a task that its result, its chunk or its error has no room; its process goes on"
+    )
+    func answers() throws { try run("answers") }
+
+    @Test("R12: says what its initializer threw, however long the text of that is")
+    func longInitializer() throws { try run("longInitializer") }
+
     @Test("is left alone by a forked process that ends, and has ended a pool of its own")
     func forked() throws { try run("forked") }
 
