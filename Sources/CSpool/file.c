@@ -34,6 +34,14 @@ int spool_tell_file(const char *path, uint64_t *number, uint64_t *born) {
     return 0;
 }
 
+int spool_has_room(size_t bytes) {
+    void *room = malloc(bytes);
+    // Somebody may look at it: else the compiler leaves it out, as it is freed unused.
+    __asm__ volatile("" : : "r"(room) : "memory");
+    free(room);
+    return room != NULL;
+}
+
 int64_t spool_file_system(const char *path) {
     struct statfs status;
     return statfs(path, &status) ? -errno : (int64_t)(uint32_t)status.f_type;

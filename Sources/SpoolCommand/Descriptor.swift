@@ -1,5 +1,6 @@
 // Descriptor.swift - whole reads and writes on file descriptors.
 
+private import CSpool
 private import Glibc
 internal import SpoolThreads
 
@@ -66,16 +67,16 @@ enum Descriptor {
     }
 
     /// Makes room for `count` bytes. Swift ends the program when there is none, so the system is asked before.
-    private static func reserve(
-        _ count: Int, in bytes: inout [UInt8], for what: String
+    /// - Parameter spare: What else will be needed, to make something of the bytes.
+    static func reserve(
+        _ count: Int, in bytes: inout [UInt8], for what: String, spare: Int = 0
     ) throws(SpoolError) {
         guard count > bytes.capacity else { return }
         let wanted = max(count, 2 * bytes.capacity)
         guard wanted > 1 << 20 else { return bytes.reserveCapacity(wanted) }
-        guard let room = malloc(wanted + (1 << 20)) else {
+        guard spool_has_room(wanted + spare + (1 << 20)) != 0 else {
             throw .system(call: "reading \(what)", errno: ENOMEM)
         }
-        free(room)
         bytes.reserveCapacity(wanted)
     }
 

@@ -78,6 +78,10 @@ struct LineReader {
         guard bytes.count <= longest else {
             throw .tooLarge(what: "line \(number + 1)", bytes: bytes.count, limit: longest)
         }
+        // A long line is copied, and its value once more.
+        try Descriptor.reserve(
+            bytes.count + LineReader.pieceSize, in: &bytes, for: "line \(number + 1)",
+            spare: 3 * bytes.count)
         let count = Descriptor.read(from: descriptor, into: &bytes, atMost: LineReader.pieceSize)
         guard count >= 0 else {
             throw .noInput(path: source, reason: SpoolError.reason(Int32(-count)))

@@ -2,6 +2,8 @@
 // shows none or a line: so it is opened as a file would be. See sqlite3_blob_open.
 
 private import CSQLite
+private import CSpool
+private import Glibc
 internal import SpoolThreads
 
 /// Reads the beginning of one body after the other, of jobs that are there. Inside one look; the last thing there is
@@ -49,5 +51,16 @@ final class BodyReader {
     func end() {
         sqlite3_blob_close(blob)
         blob = nil
+    }
+}
+
+extension Statement {
+    /// Asks for the memory of a large value: Swift ends the program when there is none.
+    /// - Parameter copies: As many times of it, with what is made of the value.
+    func checkRoom(for column: Int32, copies: Int) throws(SpoolError) {
+        let count = Int(sqlite3_column_bytes(handle, column))
+        guard count > 1 << 20, spool_has_room(copies * count) == 0 else { return }
+        reset()  // as a step that failed: the statement will be used again
+        throw .system(call: "reading a body of \(count) bytes", errno: ENOMEM)
     }
 }

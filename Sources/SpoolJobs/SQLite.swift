@@ -230,6 +230,11 @@ struct SQLiteFailure {
     /// FSYNC or DIR_FSYNC of SQLite's extended codes.
     var isSync: Bool { [SQLITE_IOERR | (4 << 8), SQLITE_IOERR | (5 << 8)].contains(code) }
 
+    /// SQLite says that it cannot open a file, and not that no descriptor was left for it.
+    private var reason: String {
+        [EMFILE, ENFILE].contains(number) ? "\(text): \(SpoolError.reason(number))" : text
+    }
+
     /// WRITE and SHMSIZE: a quota has ended, or the memory of the log has no room. SQLite calls neither full.
     private var isOutOfRoom: Bool {
         [SQLITE_IOERR | (3 << 8), SQLITE_IOERR | (19 << 8)].contains(code)
@@ -246,7 +251,7 @@ struct SQLiteFailure {
         case SQLITE_NOMEM: .system(call: doing, errno: ENOMEM)
         case SQLITE_CANTOPEN, SQLITE_PERM, SQLITE_AUTH:
             Path.bar(ofDatabase: path)
-                ?? .inputOutput(path: path, doing: doing, detail: Path.fixedLog(of: path) ?? text)
+                ?? .inputOutput(path: path, doing: doing, detail: Path.fixedLog(of: path) ?? reason)
         case SQLITE_IOERR where code == SQLITE_IOERR | (12 << 8):  // NOMEM
             .system(call: doing, errno: ENOMEM)
         case SQLITE_IOERR where isOutOfRoom: .diskFull(path: path, doing: doing + " failed")
@@ -259,7 +264,7 @@ struct SQLiteFailure {
 
 /// A prepared statement: bind, step, read, reset.
 final class Statement {
-    private let handle: OpaquePointer
+    let handle: OpaquePointer
     private unowned let connection: Connection
     /// A value that could not be bound: the statement must not run without it.
     private var unbound = SQLITE_OK

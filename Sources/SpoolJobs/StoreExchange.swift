@@ -220,6 +220,7 @@ extension Store {
         let first = claimed.count
         while room > 0 {
             guard try select.step() else { break }
+            try select.checkRoom(for: ClaimedJob.body, copies: 4)
             let job = ClaimedJob(select, lane, owner)
             let history = History(
                 attempt: job.claim.attempt, failures: select.number(8),
@@ -335,13 +336,16 @@ extension Store {
 }
 
 extension ClaimedJob {
+    /// The column.
+    fileprivate static let body: Int32 = 7
+
     fileprivate init(_ row: Statement, _ lane: Lane, _ owner: Int64) {
         let isTyped = !lane.kind.isEmpty
         self.init(
             claim: Claim(job: row.int(1), attempt: row.number(2) + 1, owner: owner),
             queue: lane.queue,
             work: isTyped ? .kind(lane.kind) : .command(Words.parse(row.bytes(6))),
-            body: Body(row, 7), priority: Int(row.int(0)),
+            body: Body(row, Self.body), priority: Int(row.int(0)),
             timeout: row.optionalInt(4).map { .microseconds($0) },
             maxAttempts: row.number(3) + 1, place: row.optionalInt(5))
     }

@@ -46,6 +46,8 @@ extension Store {
         select.bind(2, bodies.limit == nil ? 1 : 0)
         defer { select.reset() }
         guard try select.step() else { return nil }
+        // Read whole it becomes JSON, which grows by doubling.
+        try select.checkRoom(for: JobRow.body, copies: 8)
         var row = JobRow(select)
         let type = select.text(27)
         if bodies.limit != nil, ["text", "blob"].contains(type) {
@@ -192,13 +194,16 @@ extension Store {
 }
 
 extension JobRow {
+    /// The column.
+    fileprivate static let body: Int32 = 12
+
     fileprivate init(_ row: Statement) {
         let attempt = row.number(17)
         let kind = row.text(2)
         let backoff: Backoff? = row.optionalInt(8).map {
             Backoff(min: .microseconds($0), max: .microseconds(row.int(9)))
         }
-        let body = Body(row, 12)
+        let body = Body(row, Self.body)
         func time(_ column: Int32) -> UnixTime? {
             row.optionalInt(column).map { UnixTime(microseconds: $0) }
         }

@@ -123,6 +123,40 @@ struct ScheduleTests {
         let check = try Program("spool", ["check", scratch.path], in: scratch.directory)
         #expect(try check.wait() == 0, "\(check.printed)")
     }
+
+    @Test("M, D4, P9: so does a line of NDJSON, and what reads such a job")
+    func addressSpaceOfReaders() throws {
+        let scratch = try Scratch()
+        let line = scratch.directory + "/line"
+        let body = String(repeating: "x", count: 12 << 20)
+        try Data(#"{"kind":"big","body":"\#(body)"}"#.utf8).write(to: URL(fileURLWithPath: line))
+        let spool = "'\(Program.folder.path)/spool'"
+        let file = "--file '\(scratch.path)'"
+        let put = try shell("\(spool) put \(file) --ndjson '\(line)'", in: scratch)
+        #expect(put.status == 0, "\(put.said)")
+        var refusals = 0
+        for words in [
+            "put \(file) --ndjson '\(line)'", "list \(file) --json", "show \(file) --json 1",
+        ] {
+            for megabytes in [80, 110, 140, 170] {
+                let limited = "ulimit -v \(megabytes << 10); exec \(spool) \(words) >/dev/null"
+                let (status, said) = try shell(limited, in: scratch)
+                // 127: there is not even memory to begin.
+                let isSaid = status >= 64 && said.contains("Cannot allocate memory")
+                #expect(status == 0 || isSaid || status == 127, "\(limited): \(status) \(said)")
+                refusals += isSaid ? 1 : 0
+            }
+        }
+        #expect(refusals > 0)
+        let check = try shell("\(spool) check '\(scratch.path)'", in: scratch)
+        #expect(check.status == 0, "\(check.said)")
+    }
+
+    private func shell(_ text: String, in scratch: Scratch) throws -> (status: Int32, said: String)
+    {
+        let program = try Program("/bin/sh", ["-c", text], in: scratch.directory)
+        return (try program.wait(), program.printed)
+    }
 }
 
 @Suite("Producers in processes of their own", .timeLimit(.minutes(60))) struct ProducerKillTests {

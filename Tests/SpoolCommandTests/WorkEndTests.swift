@@ -159,13 +159,29 @@ import Testing
         #expect(try bench.end(worker).said.contains("\"missed_wakeups\":0"))
     }
 
+    /// Other tests have files open that a shell would inherit: they may be more than its limit.
+    private static let close =
+        "for f in /proc/$$/fd/*; do f=${f##*/}; [ $f -le 2 ] || eval \"exec $f>&-\"; done"
+
+    @Test("P9: says that descriptors are short, at whichever that is missing")
+    func fewDescriptors() {
+        bench.spool("put", "--", "true")
+        var said = 0
+        for number in 4...10 {
+            for words in ["list", "put -- true", "workers"] {
+                let result = bench.shell("\(Self.close); ulimit -n \(number); spool \(words)")
+                let isSaid = result.errors.contains("Too many open files")
+                #expect(result.status == 0 || isSaid, "\(number) for \(words): \(result.errors)")
+                said += isSaid ? 1 : 0
+            }
+        }
+        #expect(said > 3)
+    }
+
     @Test("P9: works with as many consumers as its limit of descriptors allows, and says so once")
     func descriptorLimit() {
         _ = bench.shell("seq 30 | spool put --each -- true")
-        // Other tests have files open that this shell would inherit: they may be more than its limit.
-        let close =
-            "for f in /proc/$$/fd/*; do f=${f##*/}; [ $f -le 2 ] || eval \"exec $f>&-\"; done"
-        let result = bench.shell("\(close); ulimit -n 64; spool work -j100 --until-empty")
+        let result = bench.shell("\(Self.close); ulimit -n 64; spool work -j100 --until-empty")
         #expect(result.status == 0)
         #expect(bench.rows("SELECT count(*) FROM jobs WHERE state = 'done'") == "30")
         let told = "cannot start a consumer: socketpair: Too many open files. Trying again."

@@ -27,6 +27,12 @@ extension Rule {
                     matching: #/\b(fatalError|preconditionFailure|assertionFailure)\(\s*\)/#)
             }),
         Rule(
+            "memory is not asked for with malloc",
+            instead: "Ask spool_has_room(): a malloc that is freed unused is optimized away.",
+            sample: ("Sources/SpoolJobs/Hungry.swift", "guard let room = malloc(size) else {"),
+            in: { $0.isSource && $0.isSwift },
+            broken: { $0.codeLines(matching: #/\bmalloc\(/#) }),
+        Rule(
             "@unchecked Sendable has its reason beside it",
             instead: "Write it as a comment on the same line or on the line above.",
             sample: (

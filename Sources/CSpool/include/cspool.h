@@ -30,6 +30,10 @@ int64_t spool_file_system(const char *path);
 /// Whether what stands at a path is mounted there by itself. 0 also when the kernel does not say so (before 5.8).
 int spool_is_mount(const char *path);
 
+/// Whether malloc(3) has so many bytes now. Swift ends the program when there are none. Not to be written with malloc
+/// and free in Swift: the optimizer leaves out both, and says that there is room.
+int spool_has_room(size_t bytes);
+
 /// open(2) of a descriptor that is kept to this process: children that are forked get one in its place that means
 /// nothing, so that they do not hold its locks when we have died. No fork comes in between. See pthread_atfork(3).
 int spool_open_kept(const char *path, int flags, mode_t mode);
