@@ -206,9 +206,8 @@ struct NDJSON: Sendable {
         }
         guard !draft.variables.isEmpty || draft.limits != nil else { return }
         var all = variables
-        for variable in draft.variables {
-            try Places.set(Array("\(variable.name)=\(variable.value)".utf8), in: &all)
-        }
+        let added = draft.variables.map { Array("\($0.name)=\($0.value)".utf8) }
+        try Places.set(all: added, in: &all)
         if let limits = draft.limits { try Places.set(limits, in: &all) }
         job.place?.environment = Places.joined(all)
     }

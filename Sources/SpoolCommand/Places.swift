@@ -18,7 +18,7 @@ enum Places {
     static func current(_ arguments: PutArguments) throws(SpoolError) -> Place {
         var variables = arguments.has(.cleanEnvironment) ? [] : Command.currentEnvironment()
         variables.removeAll { name($0).map(ofOneRun.contains) ?? true }
-        for variable in arguments.variables { try set(variable, in: &variables) }
+        try set(all: arguments.variables, in: &variables)
         if let text = try arguments.text(.limit) {
             try set(try Limits.parse(text, option: PutOption.limit.shown), in: &variables)
         }
@@ -34,6 +34,27 @@ enum Places {
         }
         variables.removeAll { self.name($0) == name }
         variables.append(variable)
+    }
+
+    /// Adds or replaces each of them; of two with one name the last counts.
+    static func set(all added: [[UInt8]], in variables: inout [[UInt8]]) throws(SpoolError) {
+        // A few are found sooner by looking at all names than by a table of them, which a line of NDJSON can need.
+        guard added.count > 16 else {
+            for variable in added { try set(variable, in: &variables) }
+            return
+        }
+        var last: [ArraySlice<UInt8>: Int] = [:]
+        for (place, variable) in added.enumerated() {
+            guard let name = name(variable), !name.isEmpty else {
+                return try set(variable, in: &variables)  // says what is wrong
+            }
+            last[name] = place
+        }
+        variables.removeAll { name($0).map { last[$0] != nil } ?? false }
+        for (place, variable) in added.enumerated() where name(variable).map({ last[$0] }) == place
+        {
+            variables.append(variable)
+        }
     }
 
     /// Limits travel as a variable of the job's.

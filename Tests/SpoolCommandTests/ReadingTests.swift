@@ -33,6 +33,24 @@ import Testing
         #expect(variables == [[0xFE, 0x3D, 2], [0xFF, 0x3D, 3]])
     }
 
+    @Test(
+        "is an environment in the time of its variables, however many are set, the last of a name")
+    func manyVariables() throws {
+        let number = 20_000
+        let added = (0..<2 * number).map { Array("K\($0 % number)=\($0)".utf8) }
+        var variables = [Array("K7=old".utf8), Array("HOME=/".utf8), Array("none".utf8)]
+        let start = Deadline.now()
+        try Places.set(all: added, in: &variables)
+        // Each looked for among all before it took minutes.
+        #expect(Deadline.now() - start < .seconds(10))
+        let kept = ["HOME=/", "none"] + (0..<number).map { "K\($0)=\($0 + number)" }
+        #expect(variables == kept.map { Array($0.utf8) })
+        #expect(throws: SpoolError.self) {
+            try Places.set(all: added + [Array("=1".utf8)], in: &variables)
+        }
+        #expect(variables.count == kept.count)
+    }
+
     @Test("is no directory with a NUL in it, of which the kernel would see the beginning only")
     func directory() {
         #expect(throws: SpoolError.self) { try Places.directory(Array("/\0tmp".utf8)) }
