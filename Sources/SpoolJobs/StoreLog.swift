@@ -138,9 +138,26 @@ extension Store {
     private func completeAtClose() {
         guard Path.size(files.database + "-wal") ?? 0 > 0,
             let ledger = openedMemory?.ledger ?? unwaitedLedger(), let log = connection.log,
-            !ledger.isDoubtful, ledger.syncAll(log)
+            !ledger.isDoubtful || mendAtClose(ledger, log), ledger.syncAll(log)
         else { return }
         connection.copyLogAtClose(ledger.closing)
+    }
+
+    /// Whoever was killed as it synced has left the log in doubt, and who only looks has not mended it before. False:
+    /// it stays so, as its disk has failed, or somebody is in the gate, who has the file open, too.
+    private func mendAtClose(_ ledger: SyncLedger, _ log: LogFile) -> Bool {
+        guard !ledger.isBroken, let gate = gate ?? (try? Gate(files)), gate.tryEnter() else {
+            return false
+        }
+        defer { gate.leave() }
+        do throws(SpoolError) {
+            try connection.execute("BEGIN IMMEDIATE")
+            defer { try? connection.execute("ROLLBACK") }  // nothing was written
+            try ledger.mend(files.database, log)
+            return true
+        } catch {
+            return false
+        }
     }
 
     /// For who has only looked. Nil when somebody syncs: that one has the file open, too.

@@ -56,12 +56,14 @@ struct Closes {
     private mutating func play(_ round: Int) throws -> String? {
         stage.reset()
         for number in 0..<Self.most { acknowledged[number] = 0 }
+        // Where the calls take longer whoever is killed is more likely to be in a sync.
+        let pace = Int.random(in: 0..<4, using: &dice) == 0 ? 10 : 1
         let crew = (0..<Int.random(in: 2...Self.most, using: &dice)).map { number in
-            start(number, seed: dice.next())
+            start(number, seed: dice.next(), pace: pace)
         }
         var victim: Int?
         if Int.random(in: 0..<4, using: &dice) == 0 {
-            Pause.briefly(upTo: .microseconds(Int.random(in: 0..<8000, using: &dice)))
+            Pause.briefly(upTo: .microseconds(Int.random(in: 0..<5000 * pace, using: &dice)))
             victim = Int.random(in: 0..<crew.count, using: &dice)
             kill(crew[victim ?? 0], SIGKILL)
         }
@@ -85,7 +87,7 @@ struct Closes {
     // MARK: - In a process of its own
 
     /// - Parameter number: Nil: it only looks.
-    private func start(_ number: Int?, seed: UInt64) -> Int32 {
+    private func start(_ number: Int?, seed: UInt64, pace: Int = 1) -> Int32 {
         let child = spool_fork()
         guard child == 0 else { return child }
         do {
@@ -96,7 +98,7 @@ struct Closes {
             }
             // The queue of a program has a thread that waits for it: there nobody stands between.
             let isProgram = Int.random(in: 0..<5, using: &dice) == 0
-            if !isProgram { try holdUp(&dice) }
+            if !isProgram { try holdUp(&dice, pace) }
             for _ in 0..<Int.random(in: 1...3, using: &dice) {
                 if isProgram { try use(number) } else { try use(number, &dice) }
             }
@@ -108,13 +110,13 @@ struct Closes {
         }
     }
 
-    /// From now on one call in ten of SQLite's takes up to a third of a millisecond longer.
-    private func holdUp(_ dice: inout Dice) throws {
+    /// From now on one call in ten of SQLite's takes up to a third of a millisecond longer, or ten times as long.
+    private func holdUp(_ dice: inout Dice, _ pace: Int) throws {
         try Gatekeeper.standInBetween(isAlone: false)
         var own = Dice(seed: dice.next())
         Gatekeeper.decide = { _, _ in
             if Int.random(in: 0..<10, using: &own) == 0 {
-                Pause.briefly(upTo: .microseconds(Int.random(in: 0..<300, using: &own)))
+                Pause.briefly(upTo: .microseconds(Int.random(in: 0..<300 * pace, using: &own)))
             }
             return 0
         }

@@ -66,7 +66,8 @@ private struct Door {
 }
 
 private func lookFor(_ limit: Duration?, _ holds: () throws -> Bool) throws -> Bool {
-    let deadline = Deadline(after: limit ?? .seconds(2))
+    // Longer than others may keep the processor from who is awaited.
+    let deadline = Deadline(after: limit ?? .seconds(8))
     while try !holds() {
         guard !deadline.isPast else {
             try check(limit != nil, "it never comes: they hang")

@@ -96,6 +96,26 @@ import Testing
         #expect(try scratch.store().counts(queue: nil).ready == 1)
     }
 
+    @Test(
+        "D3: so it is when the last one has only looked, and one before was killed as the log was synced",
+        arguments: [SyncLedger.Word.running, .gated], [OpenMode.existing, .readOnly])
+    func lastLookAfterKill(_ word: SyncLedger.Word, _ mode: OpenMode) throws {
+        let store = try scratch.store()
+        try store.put([.command("one")], now: noon)
+        store.completesAtClose = false  // it is killed
+        store.close()
+        // In its sync: its beginning was counted, and no end.
+        let shared = try File.side(store.files.shared)
+        var count: UInt64 = 7
+        let place = 8 * (StoreMemory.Place.ledger + word.rawValue)
+        #expect(pwrite(shared.descriptor, &count, 8, off_t(place)) == 8)
+        var reader: Store? = try Store.open(scratch.path, mode)
+        #expect(try reader?.counts(queue: nil).ready == 1)
+        reader = nil
+        #expect(try length() == 0)
+        #expect(try scratch.store().counts(queue: nil).ready == 1)
+    }
+
     @Test("D1: a transaction that changes nothing says of no other one that it is on disk")
     func empty() throws {
         let (store, other) = (try scratch.store(), try scratch.store())
