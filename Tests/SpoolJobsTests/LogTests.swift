@@ -204,7 +204,7 @@ import Testing
             }
             // A thread of the queue's that is about to end may hold it last.
             let isEmpty = try Patience.eventually { try length() == 0 }
-            #expect(isEmpty, "\(round)")
+            try #require(isEmpty, "\(round)")
         }
     }
 
