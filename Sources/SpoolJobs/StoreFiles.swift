@@ -226,6 +226,15 @@ final class Lives {
     /// Where the owners' bytes begin in the log, far behind its end.
     private static let inLog: Int64 = 1 << 62
 
+    /// Where an owner's byte is in a log. Nil: a number that none can have.
+    private static func place(_ owner: Int64) -> Int64? {
+        let (place, isTooLarge) = inLog.addingReportingOverflow(owner)
+        return isTooLarge || owner < 0 ? nil : place
+    }
+
+    /// Whether an owner can have that number.
+    static func canHave(_ owner: Int64) -> Bool { place(owner) != nil }
+
     init(_ files: StoreFiles) throws(SpoolError) {
         held = try File.lockable(files.live)
         // A second open file description: locks of the first would not conflict with its own probe.
@@ -241,9 +250,9 @@ final class Lives {
     func begin(_ owner: Int64) throws(SpoolError) -> Bool {
         // A database in memory has none.
         if log == nil { log = try File.lockable(ofSQLite: logPath) }
-        guard try Self.lock(held, owner) else { return false }
+        guard let place = Self.place(owner), try Self.lock(held, owner) else { return false }
         guard let log else { return true }
-        if try Self.lock(log, Self.inLog + owner) { return true }
+        if try Self.lock(log, place) { return true }
         end(owner)
         return false
     }
@@ -258,8 +267,8 @@ final class Lives {
 
     func end(_ owner: Int64) {
         _ = spool_lock_byte(held.descriptor, owner, Int32(F_UNLCK))
-        guard let log else { return }
-        _ = spool_lock_byte(log.descriptor, Self.inLog + owner, Int32(F_UNLCK))
+        guard let log, let place = Self.place(owner) else { return }
+        _ = spool_lock_byte(log.descriptor, place, Int32(F_UNLCK))
     }
 
     /// Whether any owner lives. Cheaper than opening all of it: no owner is looked up.
@@ -276,10 +285,11 @@ final class Lives {
 
     /// Whether an owner holds its byte of a log.
     static func hold(_ log: String, _ owner: Int64) -> Bool {
+        guard let place = place(owner) else { return false }
         let file = open(log, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard file >= 0 else { return !Path.isMissing(errno) }
         defer { close(file) }
-        return spool_byte_is_locked(file, inLog + owner) != 0
+        return spool_byte_is_locked(file, place) != 0
     }
 }
 

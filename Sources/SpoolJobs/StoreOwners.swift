@@ -66,7 +66,11 @@ extension Store {
         guard try next.step("registering a worker") else {
             throw .storeCorrupt(path: files.database, detail: "the table spool is empty")
         }
-        return next.int(0)
+        let owner = next.int(0)
+        guard Lives.canHave(owner) else {
+            throw .storeCorrupt(path: files.database, detail: "no worker can have number \(owner)")
+        }
+        return owner
     }
 
     /// Settles what no exchange has settled, releases what the owner still holds, attempts not counted, and ends it.

@@ -118,7 +118,16 @@ extension FuzzEntry {
             }
             try checkWord(word, bytes)
             guard isRight != nil else { continue }
-            try mustParse(word) { () throws(SpoolError) in try ListFilter.apply(word, to: &filter) }
+            let isTaken: Void? = try answer(to: bytes) { () throws(SpoolError) in
+                try ListFilter.apply(word, to: &filter)
+            }
+            guard isTaken != nil else {
+                let isSecond =
+                    one.queue != nil && filter.queue != nil
+                    || one.kind != nil && filter.kind != nil || one.ids != nil && filter.ids != nil
+                try demand(isSecond, "\(word) was refused beside \(filter)")
+                continue
+            }
             if one.text != nil { told.append(word) }
         }
         if let queue = filter.queue { told.append("queue:" + queue) }

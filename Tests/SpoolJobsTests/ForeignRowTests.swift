@@ -46,6 +46,23 @@ import Testing
         #expect(seen.cancellations.map(\.signal) == [.min])
     }
 
+    @Test(
+        "I6: may name a worker that no process can be: it is dead, and who would be the next one is refused"
+    )
+    func impossibleOwners() throws {
+        let store = try scratch.store()
+        let owner = try store.owner()
+        try store.put([.command("true")], now: noon)
+        _ = try store.take(1, owner)
+        try scratch.shell(
+            "INSERT INTO owner SELECT max(id) + (1 << 62), name, 1, 1, '', 0, NULL FROM owner;"
+                + "UPDATE running SET owner = (SELECT max(id) FROM owner);"
+                + "UPDATE spool SET next_owner = 1 << 62")
+        #expect(try store.workers().map(\.owner) == [owner])
+        #expect(try store.recover(now: noon) == 1)
+        #expect(throws: SpoolError.self) { try store.owner() }
+    }
+
     @Test("of an attempt of 2^48 costs a removal no more than one of 1")
     func attempts() throws {
         let store = try scratch.store()
