@@ -55,7 +55,9 @@ enum Limits {
     }
 
     /// Bytes, or with K, M, G, T times 1024.
-    private static func bytes(_ text: String, _ option: String) throws(SpoolError) -> UInt64 {
+    static func bytes(
+        _ text: String, _ option: String, most: UInt64 = 1 << 60, shown: String = "1048576T"
+    ) throws(SpoolError) -> UInt64 {
         let unit = text.last.flatMap { units[$0] }
         let digits = unit == nil ? text[...] : text.dropLast()
         let isPlain = !digits.isEmpty && digits.utf8.allSatisfy { (0x30...0x39).contains($0) }
@@ -63,8 +65,8 @@ enum Limits {
             throw .usage("\(option) '\(text)': a size looks like 500M, 2G or a number of bytes.")
         }
         let (value, overflow) = number.multipliedReportingOverflow(by: unit ?? 1)
-        guard !overflow, value <= 1 << 60 else {
-            throw .usage("\(option) '\(text)' is too much; the most is 1048576T.")
+        guard !overflow, value <= most else {
+            throw .usage("\(option) '\(text)' is too much; the most is \(shown).")
         }
         return value
     }

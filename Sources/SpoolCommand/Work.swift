@@ -59,7 +59,7 @@ struct Work: SpoolSubcommand {
     var name: String?
     @Option(
         help: ArgumentHelp(
-            "Bytes of output kept of one run. Default: 1048576.", valueName: "bytes"))
+            "Most that is kept of a run's output, as 500K. Default: 1M.", valueName: "size"))
     var logLimit: String?
 
     @Option(
@@ -107,7 +107,8 @@ struct Work: SpoolSubcommand {
         }
         options.name = try name.map { text throws(SpoolError) in try Numbers.label(text) }
         if let logLimit {
-            options.logLimit = try Numbers.count(logLimit, option: "--log-limit", in: 0...(1 << 30))
+            options.logLimit = Int(
+                try Limits.bytes(logLimit, "--log-limit", most: 1 << 30, shown: "1G"))
         }
         if !limit.isEmpty {
             let text = limit.joined(separator: ",")

@@ -51,8 +51,8 @@ private let boundaries = [
         words: ["work", "--until-empty", "-j"], good: ["1"], bad: ["0", "1025"] + notNumbers,
         rest: []),
     Boundary(
-        words: ["work", "--until-empty", "--log-limit"], good: ["0", "1073741824"],
-        bad: ["1073741825"] + notNumbers, rest: []),
+        words: ["work", "--until-empty", "--log-limit"], good: ["0", "1073741824", "1G"],
+        bad: ["1073741825", "2G", "1048577K", "1g", "G"] + notNumbers, rest: []),
     Boundary(
         words: ["work", "--until-empty", "--max-jobs"], good: ["1", "2147483647"],
         bad: ["0", "2147483648"] + notNumbers, rest: []),
