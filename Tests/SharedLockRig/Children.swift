@@ -38,7 +38,15 @@ struct Child {
     }
 
     func kill() { Glibc.kill(pid, SIGKILL) }
-    func stop() { Glibc.kill(pid, SIGSTOP) }
+    /// Returns when it stands still: until then one that is awake does a little more.
+    func stop() {
+        Glibc.kill(pid, SIGSTOP)
+        _ = eventually {
+            var change = siginfo_t()
+            let status = waitid(P_PID, id_t(pid), &change, WSTOPPED | WNOWAIT | WNOHANG)
+            return status == 0 && change.si_code == Int32(CLD_STOPPED)
+        }
+    }
     func goOn() { Glibc.kill(pid, SIGCONT) }
 
     /// Waits for its end: the exit status, or minus the signal.
